@@ -1,0 +1,237 @@
+"""The contracts that kinds, encoders, methods and tasks meet in. Nothing here knows any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from unveil.randomness import Generator
+from unveil.tokens import Tokens
+
+
+class Unusable(Exception):
+    """A mistake of the user's that has one clear sentence: what is wrong, where, and what to do. Printed without traceback."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Limits of a setting, both included; recipes refuse a value outside."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+Count = Annotated[int, Range(1)]
+Positive = Annotated[float, Range(1e-12)]
+NotNegative = Annotated[float, Range(0)]
+Fraction = Annotated[float, Range(0, 1)]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What one sample of an opened data set looks like.
+
+    Attributes:
+        channels: number of channels.
+        shape: grid size without channels: ``(time,)``, ``(height, width)`` or ``(depth, height, width)``.
+        axes: their names, such as ``("t",)`` or ``("y", "x")``.
+        spacing: distance between neighbours along each axis, in ``unit`` (seconds, millimetres, pixels).
+        unit: name of that unit.
+        mean: per channel, from the training samples; the encoder subtracts it.
+        std: per channel; the encoder divides by it.
+    """
+
+    channels: int
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    spacing: tuple[float, ...]
+    unit: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Spec:
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()})
+
+
+@dataclass
+class Batch:
+    """Samples on their way through. Labels are never in it.
+
+    Attributes:
+        values: ``(B, C, *shape)`` float32 in the kind's own units.
+        ids: ``(B,)`` int64, index of the sample in its data set.
+        keys: ``(B,)`` int64, place in the stream of the whole run: random draws are keyed by it, so that a batch cut over
+            processes draws what the whole would, and a sample that comes twice is seen in two ways.
+        valid: bool ``(B, *shape)``, False where a value is missing (its value is then 0). None says all are there.
+        box: ``(B, 2, axes)`` lower and upper corner of each view in its source, in units of the spec.
+        extras: further named tensors, first axis B.
+    """
+
+    values: Tensor
+    ids: Tensor
+    keys: Tensor
+    valid: Tensor | None = None
+    box: Tensor | None = None
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def map(self, change) -> Batch:
+        """A batch of ``change(tensor)`` for every tensor in it."""
+        changed = {name: change(x) for name, x in vars(self).items() if isinstance(x, Tensor)}
+        return replace(self, **changed, extras={name: change(x) for name, x in self.extras.items()})
+
+    def to(self, device: torch.device | str) -> Batch:
+        return self.map(lambda x: x.to(device, non_blocking=True))
+
+    @staticmethod
+    def cat(batches: Sequence[Batch]) -> Batch:
+        """Batches of equal shape, one after the other: views that share one pass of the encoder."""
+        if len(batches) == 1:
+            return batches[0]
+        first = batches[0]
+        joined = {name: torch.cat([getattr(batch, name) for batch in batches])
+                  for name, x in vars(first).items() if isinstance(x, Tensor)}
+        extras = {name: torch.cat([batch.extras[name] for batch in batches]) for name in first.extras}
+        return replace(first, **joined, extras=extras)
+
+
+@dataclass
+class Features:
+    """What an encoder says of a batch.
+
+    Attributes:
+        local: a vector a token, dense ``(B, N, D)`` or packed ``(sum N, D)``.
+        pooled: a vector a sample, ``(B, D)``: what probes and users get.
+        hidden: outputs of the layers that were asked for, each shaped like ``local``.
+        where: coordinates of ``local``.
+        valid: bool, which of ``local`` stand for measured values; None says all.
+    """
+
+    local: Tensor
+    pooled: Tensor
+    hidden: list[Tensor] = field(default_factory=list)
+    where: Tensor | None = None
+    valid: Tensor | None = None
+
+
+class Encoder(nn.Module):
+    """The network that is kept.
+
+    A subclass takes the :class:`Spec` of its data first and its settings by keyword; these are saved beside the weights, so
+    a saved encoder rebuilds itself.
+
+    Attributes:
+        supports: of ``"keep"`` (drops tokens), ``"layers"`` (returns hidden layers), ``"tokens"`` (local features on the
+            token grid that a mask sampler sees).
+        width: length of a feature vector.
+        depth: number of layers that ``layers`` may name.
+    """
+
+    supports: ClassVar[frozenset[str]] = frozenset()
+    width: int
+    depth: int
+
+    def embed(self, batch: Batch) -> Tokens:
+        """Samples to tokens, before any mixing between tokens."""
+        raise NotImplementedError
+
+    def encode(self, tokens: Tokens, keep: Tensor | None = None, layers: Sequence[int] = ()) -> Features:
+        """Tokens to features.
+
+        Args:
+            tokens: from :meth:`embed`.
+            keep: index ``(B, K)`` of the tokens that the network may see; the others are dropped, not hidden.
+            layers: blocks (from 0) whose outputs come back in ``hidden``.
+        """
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> Features:
+        return self.encode(self.embed(batch))
+
+
+class Step(Protocol):
+    """All that a method is told of the outside."""
+
+    progress: float
+    index: int
+
+    def view(self, batch: Batch, count: int = 1, *, area: tuple[float, float] = (1.0, 1.0), size: float = 1.0,
+             strength: float = 0.0, symmetry: bool = False) -> list[Batch]:
+        """Random views of each sample, made by its kind.
+
+        Args:
+            batch: samples or views.
+            count: how many views of each.
+            area: smallest and largest share of the sample that a view covers.
+            size: side of the view over the side of the sample; below 1 gives small views.
+            strength: of value changes (colour, gain, noise), 0 for none, 1 for the field's usual.
+            symmetry: apply the kind's exact symmetries too, such as a mirror image.
+        """
+
+    def generator(self, purpose: str) -> Generator:
+        """Random numbers for ``purpose`` at this step, the same on every process."""
+
+
+@dataclass
+class Output:
+    """What a method says of a batch.
+
+    Attributes:
+        loss: what is minimised, a scalar.
+        scalars: further figures for the log; they stay on the device until logged.
+        shown: detached tensors for monitors and pictures: ``embedding`` and ``projection`` ``(views, B, D)``, ``target``, ``masks``.
+    """
+
+    loss: Tensor
+    scalars: dict[str, Tensor] = field(default_factory=dict)
+    shown: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Method(nn.Module):
+    """What teaches an encoder without labels.
+
+    A subclass takes the encoder first; its keyword-only arguments are its settings, with the published values as defaults.
+
+    Attributes:
+        needs: what the encoder must support.
+        twins: settings under which the method must fail, by name: each breaks what the method stands on.
+        per_batch: settings whose right value goes with 1 / batch size, and the batch size of their default.
+        source: paper and code.
+        style: True where the paper's text was not available, so that this is a reconstruction.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    twins: ClassVar[dict[str, dict[str, Any]]] = {}
+    per_batch: ClassVar[dict[str, int]] = {}
+    source: ClassVar[str] = ""
+    style: ClassVar[bool] = False
+
+    def __init__(self, encoder: Encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, batch: Batch, step: Step) -> Output:
+        raise NotImplementedError
+
+    def after_step(self, step: Step) -> None:
+        """Called after each update of the weights: where a teacher follows."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Weights with decay; biases, norms and other vectors without."""
+        trained = [p for p in self.parameters() if p.requires_grad]
+        return [{"params": [p for p in trained if p.dim() > 1], "decay": True},
+                {"params": [p for p in trained if p.dim() <= 1], "decay": False}]
+
+    def kept(self) -> dict[str, nn.Module]:
+        """Everything that is saved at the end, by name."""
+        return {"encoder": self.encoder}

@@ -1,0 +1,86 @@
+"""Losses that look across a batch. Each is that of the joined batch of all processes, in float32."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from unveil.parts.distributed import gather, global_mean, global_sum, rank, world
+
+
+def infonce(a: Tensor, b: Tensor, temperature: float) -> Tensor:
+    """NT-Xent (Chen et al. 2020, eq. 1), the mean over all 2B anchors.
+
+    ``-log exp(sim(a_i, b_i) / t) / sum_k exp(sim(a_i, k) / t)`` with k over all other 2B - 1 views, sim the cosine.
+
+    Args:
+        a: ``(B, D)`` one view of each sample.
+        b: ``(B, D)`` the other.
+        temperature: t.
+    """
+    a, b = F.normalize(a.float(), dim=-1), F.normalize(b.float(), dim=-1)
+    everyone = torch.cat([gather(a), gather(b)])
+    total, mine = len(everyone) // 2, rank() * len(a)
+    own = mine + torch.arange(len(a), device=a.device)
+    logits = torch.cat([a, b]) @ everyone.T / temperature
+    self_at = torch.cat([own, own + total])
+    logits = logits.scatter(1, self_at[:, None], float("-inf"))
+    return F.cross_entropy(logits, torch.cat([own + total, own]))
+
+
+def variance_covariance(z: Tensor, gamma: float = 1.0, eps: float = 1e-4) -> tuple[Tensor, Tensor]:
+    """VICReg's two regularisers of one branch (Bardes et al. 2022, eq. 1 to 4).
+
+    Args:
+        z: ``(B, D)``.
+        gamma: the standard deviation below which a dimension is pushed up.
+
+    Returns:
+        ``mean_j relu(gamma - sqrt(var_j + eps))`` and ``(1 / D) sum_{i != j} cov_ij^2``, both with 1 / (B - 1).
+    """
+    z = gather(z.float())
+    z = z - z.mean(0)
+    cov = z.T @ z / (len(z) - 1)
+    var = cov.diagonal()
+    spread = F.relu(gamma - (var + eps).sqrt()).mean()
+    return spread, (cov.square().sum() - var.square().sum()) / z.shape[1]
+
+
+def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, limit: float = 3.0) -> Tensor:
+    """Sketched isotropic Gaussian regularisation: the Epps-Pulley test along random directions (Balestriero and LeCun 2025).
+
+    For each direction ``N * integral |ecf(t) - exp(-t^2 / 2)|^2 exp(-t^2 / 2) dt`` by the trapezoid rule on ``[0, limit]``, doubled;
+    the mean over directions. A standard normal sample gives 1.05 whatever N.
+
+    Args:
+        z: ``(..., N, D)``; leading axes (views) are tested apart and averaged.
+        directions: ``(D, M)``; normalised here.
+        knots: points of the quadrature.
+        limit: end of the integral.
+    """
+    t = torch.linspace(0, limit, knots, device=z.device)
+    weight = torch.full_like(t, 2 * limit / (knots - 1))
+    weight[0] = weight[-1] = limit / (knots - 1)
+    target = (-t.square() / 2).exp()
+    wide = z if z.dtype == torch.float64 else z.float()
+    t, weight, target = (x.to(wide.dtype) for x in (t, weight, target))
+    along = wide @ F.normalize(directions.to(wide.dtype), dim=0)
+    angle = along[..., None] * t
+    real, imaginary = global_sum(angle.cos().mean(-3)) / world(), global_sum(angle.sin().mean(-3)) / world()
+    gap = (real - target).square() + imaginary.square()
+    return (gap @ (weight * target)).mean() * (z.shape[-2] * world())
+
+
+def centred_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """``-sum_k P_k log softmax(student / temperature)_k``, the mean over rows; ``teacher`` holds the probabilities P."""
+    return -(teacher * F.log_softmax(student.float() / temperature, -1)).sum(-1).mean()
+
+
+def masked_mean(error: Tensor, valid: Tensor | None) -> Tensor:
+    """Mean of ``error (..., P)`` over its last axis and over the rows that ``valid (...)`` admits, on all processes."""
+    error = error.mean(-1)
+    if valid is None:
+        return error.mean()
+    weight = valid.to(error.dtype)
+    return global_mean((error * weight).sum(), weight.sum())

@@ -1,0 +1,50 @@
+"""Batch normalisation whose statistics are those of the joined batch of all processes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from unveil.parts.distributed import global_sum, world
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over every axis but the channels (axis 1), exact on any number of processes and on any device.
+
+    Args:
+        width: number of channels.
+        affine: learn a scale and a shift.
+        momentum: weight of a new batch in the running statistics that evaluation uses.
+
+    Raises:
+        ValueError: in training, where all processes together hold one value a channel: its variance does not exist.
+    """
+
+    def __init__(self, width: int, *, affine: bool = True, momentum: float = 0.1, eps: float = 1e-5):
+        super().__init__()
+        self.momentum, self.eps = momentum, eps
+        self.weight = nn.Parameter(torch.ones(width)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(width)) if affine else None
+        self.register_buffer("running_mean", torch.zeros(width))
+        self.register_buffer("running_var", torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        if world() == 1:
+            return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias,
+                                            training=True, momentum=self.momentum, eps=self.eps)
+        wide = x.double() if x.dtype == torch.float64 else x.float()
+        axes = [axis for axis in range(x.dim()) if axis != 1]
+        count = global_sum(torch.tensor(float(x.numel() // x.shape[1]), device=x.device, dtype=wide.dtype))
+        shape = [-1 if axis == 1 else 1 for axis in range(x.dim())]
+        mean = global_sum(wide.sum(axes)) / count
+        centred = wide - mean.view(shape)
+        var = global_sum(centred.square().sum(axes)) / count
+        with torch.no_grad():
+            self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
+            self.running_var.lerp_((var * count / (count - 1)).to(self.running_var), self.momentum)
+        out = centred * (var + self.eps).rsqrt().view(shape)
+        if self.weight is not None:
+            out = out * self.weight.view(shape) + self.bias.view(shape)
+        return out.to(x.dtype)
