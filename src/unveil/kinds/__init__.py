@@ -1,0 +1,6 @@
+"""What one sample is, kind by kind, and the one table of kinds."""
+
+TABLE = {
+    "image": "unveil.kinds.image:Image",
+    "signal": "unveil.kinds.signal:Signal",
+}

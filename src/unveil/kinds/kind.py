@@ -1,0 +1,56 @@
+"""What a kind of data must be able to do."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from unveil.contracts import Batch
+from unveil.data.records import Records
+from unveil.data.samples import Samples
+from unveil.randomness import Generator
+
+
+class Kind:
+    """What one sample is, how it is read, viewed, corrupted, described without a network, and drawn.
+
+    Keyword-only constructor arguments are its settings; they are saved beside an encoder, so new data are read alike.
+
+    Attributes:
+        name: as in ``--kind``.
+        corruptions: names that :meth:`corrupt` knows.
+    """
+
+    name: ClassVar[str]
+    corruptions: ClassVar[tuple[str, ...]] = ()
+
+    def open(self, records: Records) -> Samples:
+        """Records to samples, without reading more than is needed to know what they look like.
+
+        Raises:
+            Unusable: where the records cannot be of this kind, or none is usable.
+        """
+        raise NotImplementedError
+
+    def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
+             generator: Generator) -> list[Batch]:
+        """Random views on the batch's device; see :meth:`unveil.contracts.Step.view`."""
+        raise NotImplementedError
+
+    def corrupt(self, batch: Batch, name: str, severity: int, generator: Generator) -> Batch:
+        """The batch with a corruption of severity 1 to 5, as the world would make it."""
+        raise NotImplementedError
+
+    def statistics(self, batch: Batch) -> Tensor:
+        """The field's plain features ``(B, F)`` without a network: the control beside every judgement."""
+        raise NotImplementedError
+
+    def draw(self, values: np.ndarray) -> str:
+        """One sample ``(C, *shape)`` as an image tag or SVG, at most about 200 pixels wide."""
+        raise NotImplementedError
+
+    def planted(self, count: int, generator: Generator) -> Samples:
+        """A tiny set with one hidden factor of four values that a method must find, labelled by it, for conformance."""
+        raise NotImplementedError
