@@ -14,17 +14,15 @@ from unveil.randomness import Generator
 
 
 class Kind:
-    """What one sample is, how it is read, viewed, corrupted, described without a network, and drawn.
+    """What one sample is, how it is read, viewed, described without a network, and drawn.
 
     Keyword-only constructor arguments are its settings; they are saved beside an encoder, so new data are read alike.
 
     Attributes:
         name: as in ``--kind``.
-        corruptions: names that :meth:`corrupt` knows.
     """
 
     name: ClassVar[str]
-    corruptions: ClassVar[tuple[str, ...]] = ()
 
     def open(self, records: Records) -> Samples:
         """Records to samples, without reading more than is needed to know what they look like.
@@ -37,10 +35,6 @@ class Kind:
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
         """Random views on the batch's device; see :meth:`unveil.contracts.Step.view`."""
-        raise NotImplementedError
-
-    def corrupt(self, batch: Batch, name: str, severity: int, generator: Generator) -> Batch:
-        """The batch with a corruption of severity 1 to 5, as the world would make it."""
         raise NotImplementedError
 
     def statistics(self, batch: Batch) -> Tensor:
