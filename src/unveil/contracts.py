@@ -134,12 +134,14 @@ class Encoder(nn.Module):
         supports: of ``"keep"`` (drops tokens), ``"layers"`` (returns hidden layers), ``"tokens"`` (local features on the
             token grid that a mask sampler sees).
         width: length of a feature vector.
-        depth: number of layers that ``layers`` may name.
+        depth: number of layers that ``layers`` may name, for encoders that support it.
+        patch_values: number of raw values that a token covers, for encoders that support tokens.
     """
 
     supports: ClassVar[frozenset[str]] = frozenset()
     width: int
     depth: int
+    patch_values: int
 
     def embed(self, batch: Batch) -> Tokens:
         """Samples to tokens, before any mixing between tokens."""

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unveil.contracts import Batch, Count, Encoder, Features, Spec
-from unveil.encoders.transformer import Standardise
-from unveil.parts.norms import BatchNorm
+from unveil.parts.norms import BatchNorm, Standardise
 from unveil.parts.patches import centres
 from unveil.tokens import Tokens, pool
 
@@ -52,7 +51,7 @@ class ConvNet(Encoder):
                  stride: Count = 1):
         super().__init__()
         axes = len(spec.shape)
-        self.spec, self.width, self.depth = spec, width, stages
+        self.spec, self.width = spec, width
         widths = [max(8, width >> (stages - 1 - stage)) for stage in range(stages)]
         self.standardise = Standardise(spec)
         self.stem = _CONV[axes](spec.channels, widths[0], 2 * stride + kernel - 2, stride, (2 * stride + kernel - 2) // 2,

@@ -11,23 +11,10 @@ from torch import Tensor, nn
 
 from unveil.contracts import Batch, Count, Encoder, Features, Fraction, Positive, Spec
 from unveil.parts.blocks import Block, initialise
+from unveil.parts.norms import Standardise
 from unveil.parts.patches import centres, patchify, token_grid
 from unveil.parts.positions import grid_coordinates, rotary, sincos, sincos_grid
 from unveil.tokens import Tokens, pool, take, to_dense
-
-
-class Standardise(nn.Module):
-    """Subtracts the mean and divides by the deviation of each channel, as the training data had them."""
-
-    def __init__(self, spec: Spec):
-        super().__init__()
-        shape = (-1, *(1 for _ in spec.shape))
-        self.register_buffer("mean", torch.tensor(spec.mean).view(shape))
-        self.register_buffer("std", torch.tensor(spec.std).view(shape))
-
-    def forward(self, batch: Batch) -> Tensor:
-        values = (batch.values - self.mean) / self.std
-        return values if batch.valid is None else values * batch.valid[:, None]
 
 
 class Transformer(Encoder):
@@ -58,8 +45,9 @@ class Transformer(Encoder):
         self.patch = (patch,) * len(spec.shape)
         self.positions, self.frame = positions, frame
         token_grid(spec.shape, self.patch)
+        self.patch_values = spec.channels * math.prod(self.patch)
         self.standardise = Standardise(spec)
-        self.project = nn.Linear(spec.channels * math.prod(self.patch), width)
+        self.project = nn.Linear(self.patch_values, width)
         self.blocks = nn.ModuleList(
             Block(width, heads, mlp_ratio, drop_path * number / max(depth - 1, 1)) for number in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)

@@ -116,7 +116,7 @@ def multiblock(grid: tuple[int, ...], generator: Generator, keys: Tensor, *, blo
     corners, seen = corners[row, pick], seen[row, pick]
     tokens = seen.shape[-1]
     rank = torch.arange(tokens, device=keys.device) / tokens if faithful else generator.uniform(tokens, keys=keys)
-    order = (rank - seen.float()).argsort(-1, stable=True)[:, :kept]
+    order = (rank - seen.float()).argsort(dim=-1, stable=True)[:, :kept]
     return Masks(order, _raster(corners, target, grid))
 
 

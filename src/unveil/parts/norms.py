@@ -1,10 +1,11 @@
-"""Batch normalisation whose statistics are those of the joined batch of all processes."""
+"""Normalisation of inputs by the data set, and of features by the joined batch of all processes."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from unveil.contracts import Batch, Spec
 from unveil.parts.distributed import global_sum, world
 
 
@@ -48,3 +49,17 @@ class BatchNorm(nn.Module):
         if self.weight is not None:
             out = out * self.weight.view(shape) + self.bias.view(shape)
         return out.to(x.dtype)
+
+
+class Standardise(nn.Module):
+    """Subtracts the mean and divides by the deviation of each channel, as the training data had them."""
+
+    def __init__(self, spec: Spec):
+        super().__init__()
+        shape = (-1, *(1 for _ in spec.shape))
+        self.register_buffer("mean", torch.tensor(spec.mean).view(shape))
+        self.register_buffer("std", torch.tensor(spec.std).view(shape))
+
+    def forward(self, batch: Batch) -> Tensor:
+        values = (batch.values - self.mean) / self.std
+        return values if batch.valid is None else values * batch.valid[:, None]

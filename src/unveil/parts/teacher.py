@@ -7,16 +7,21 @@ import copy
 import torch
 from torch import nn
 
+from unveil.parts.blocks import Drop
+
 
 class Teacher(nn.Module):
     """Exponential moving average of ``student``, without gradient: weights <- m weights + (1 - m) student's.
 
-    Buffers (running statistics) are copied. The teacher is used under ``torch.no_grad``, where :meth:`forward` puts it.
+    Buffers (running statistics) are copied, nothing is dropped. The teacher works under ``torch.no_grad``.
     """
 
     def __init__(self, student: nn.Module):
         super().__init__()
         self.network = copy.deepcopy(student).requires_grad_(False)
+        for part in self.network.modules():
+            if isinstance(part, Drop):
+                part.rate = 0.0
 
     @torch.no_grad()
     def forward(self, *args, **kwargs):

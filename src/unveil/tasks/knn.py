@@ -1,0 +1,26 @@
+"""Nearest neighbours on frozen features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def knn_predict(train: Tensor, labels: Tensor, test: Tensor, classes: int, k: int = 20, temperature: float = 0.07) -> Tensor:
+    """Class by a vote of the ``k`` most similar training samples, weighted by exp(cosine / temperature) (Wu et al. 2018).
+
+    Args:
+        train: ``(n, D)``; centred on its mean before the cosine, as the test features are.
+        labels: int64 ``(n,)``.
+        test: ``(m, D)``.
+        classes: number of classes.
+    """
+    centre = train.mean(0)
+    bank, k = F.normalize(train - centre, dim=-1), min(k, len(train))
+    votes = []
+    for part in (test - centre).split(2048):
+        near, at = (F.normalize(part, dim=-1) @ bank.T).topk(k, -1)
+        weight = ((near - near[:, :1]) / temperature).exp()
+        votes.append(torch.zeros(len(part), classes, device=part.device).scatter_add_(1, labels[at], weight).argmax(-1))
+    return torch.cat(votes)

@@ -1,0 +1,99 @@
+"""Checkpoints: complete, atomic, verified, and without pickles.
+
+One file holds the method's weights and buffers and the optimiser's state as safetensors; its header holds the step, the
+settings' hash and a checksum. Random numbers and the order of data are functions of seed and step, so nothing else is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from unveil.contracts import Method, Unusable
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Writes a file that is there completely or not at all, and is on the disk when this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(part, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as why:
+        part.unlink(missing_ok=True)
+        raise Unusable(f"cannot write {path}: {why.strerror or why}. What was saved before is untouched; free space or choose "
+                       "another --out, then run the same command again to go on") from why
+
+
+def _state(method: Method, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors = {f"method.{name}": x for name, x in method.state_dict().items()}
+    for number, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(x) for name, x in state.items() if x is not None}
+    return {name: x.detach().cpu().contiguous().clone() for name, x in tensors.items()}
+
+
+def store(folder: Path, step: int, method: Method, optimiser: torch.optim.Optimizer, definition: str, keep: int = 2) -> Path:
+    """Saves after ``step`` steps and removes all but the last ``keep`` checkpoints."""
+    path = folder / f"step-{step:08d}.safetensors"
+    content = save(_state(method, optimiser), {"step": str(step), "definition": definition})
+    write_atomic(path, content)
+    write_atomic(path.with_suffix(".json"), json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "step": step}).encode())
+    for old in sorted(folder.glob("step-*.safetensors"))[:-keep]:
+        old.unlink()
+        old.with_suffix(".json").unlink(missing_ok=True)
+    return path
+
+
+def _sound(path: Path) -> bool:
+    try:
+        want = json.loads(path.with_suffix(".json").read_text())["sha256"]
+        return hashlib.sha256(path.read_bytes()).hexdigest() == want
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def restore(folder: Path, method: Method, optimiser: torch.optim.Optimizer, definition: str, say=lambda text: None) -> int:
+    """Loads the newest sound checkpoint.
+
+    Returns:
+        the number of steps it had made; 0 where there is none.
+
+    Raises:
+        Unusable: where it belongs to another recipe.
+    """
+    for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
+        if not _sound(path):
+            say(f"checkpoint {path.name} is damaged, skipped")
+            continue
+        try:
+            with safe_open(path, "pt") as held:
+                facts, tensors = held.metadata(), {name: held.get_tensor(name) for name in held.keys()}
+        except SafetensorError:
+            say(f"checkpoint {path.name} is damaged, skipped")
+            continue
+        if facts["definition"] != definition:
+            raise Unusable(f"{folder} holds a run with other settings: choose another --out, or remove the folder to start anew")
+        _load(tensors, method, optimiser)
+        return int(facts["step"])
+    return 0
+
+
+def _load(tensors: dict[str, Tensor], method: Method, optimiser: torch.optim.Optimizer) -> None:
+    weights = {name.removeprefix("method."): x for name, x in tensors.items() if name.startswith("method.")}
+    method.load_state_dict(weights)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, x in tensors.items():
+        if name.startswith("optimiser."):
+            _, number, entry = name.split(".", 2)
+            state.setdefault(int(number), {})[entry] = x
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

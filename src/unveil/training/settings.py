@@ -1,0 +1,55 @@
+"""How a run is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from unveil.contracts import Count, Fraction, NotNegative, Positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Settings of the loop.
+
+    Args:
+        steps: updates of the weights; None makes them of ``epochs``.
+        epochs: passes over the data.
+        batch: samples an update, over all processes and accumulated parts.
+        accumulate: parts that a batch is computed in, one after the other.
+        optimiser: AdamW, LARS (You et al. 2017, on weights alone) or SGD with momentum 0.9.
+        lr: peak learning rate, as it is used (published rules such as lr * batch / 256 are applied in the recipe).
+        warmup: share of the run over which lr rises to its peak.
+        floor: lr at the end, as a share of the peak.
+        decay: weight decay at the start and at the end, along a cosine.
+        betas: of AdamW.
+        clip: largest norm of the gradient; 0 does not clip.
+        precision: ``"auto"`` is bf16 where the device computes in it, else float32.
+        devices: processes on this machine.
+        compile: use ``torch.compile``; ``"auto"`` does on a GPU.
+        checkpoint_every: steps between checkpoints; None makes about one a minute.
+        stop_unhealthy: end the run when the diagnosis names a fault.
+        memory_share: share of the memory limit that a step may take by its estimate.
+    """
+
+    steps: Count | None = None
+    epochs: Positive = 100.0
+    batch: Count = 256
+    accumulate: Count = 1
+    optimiser: Literal["adamw", "lars", "sgd"] = "adamw"
+    lr: Positive = 1e-3
+    warmup: Fraction = 0.1
+    floor: Fraction = 0.0
+    decay: tuple[NotNegative, NotNegative] = (0.05, 0.05)
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    clip: NotNegative = 0.0
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    devices: Count = 1
+    compile: Literal["auto", "yes", "no"] = "no"
+    checkpoint_every: Count | None = None
+    stop_unhealthy: bool = True
+    memory_share: Fraction = 0.8
+
+    def total(self, count: int) -> int:
+        """Steps of a run on ``count`` samples."""
+        return self.steps or max(1, round(self.epochs * count / self.batch))
