@@ -59,8 +59,7 @@ def embed(samples: Samples, describe: Callable[[Batch], Tensor], batch: int = 25
 
 def frozen(encoder: Encoder) -> Callable[[Batch], Tensor]:
     """The encoder's pooled features, in evaluation mode."""
-    encoder = encoder.eval()
-    return lambda batch: encoder(batch).pooled
+    return lambda batch: encoder.eval()(batch).pooled
 
 
 def raw(samples: Samples, limit: int = 4096, components: int = 128) -> Callable[[Batch], Tensor]:

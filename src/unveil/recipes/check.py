@@ -1,0 +1,118 @@
+"""Checks settings against the signature of what they are for. The signature is the only place where a setting is written down."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from unveil import encoders, kinds, methods
+from unveil.contracts import Range, Unusable
+
+TABLES = {"kind": kinds.TABLE, "encoder": encoders.TABLE, "method": methods.TABLE}
+
+
+def names(section: str) -> list[str]:
+    """Names of all kinds, encoders or methods, those of installed packages included."""
+    return [*TABLES[section], *(point.name for point in entry_points(group=f"unveil.{section}s"))]
+
+
+def find(section: str, name: str) -> type:
+    """The class of that name.
+
+    Raises:
+        Unusable: with the nearest name, where there is none.
+    """
+    if name in TABLES[section]:
+        module, attribute = TABLES[section][name].split(":")
+        return getattr(importlib.import_module(module), attribute)
+    for point in entry_points(group=f"unveil.{section}s", name=name):
+        return point.load()
+    raise Unusable(f"there is no {section} {name!r}{_nearest(name, names(section))}")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1, 0.4)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
+
+
+def settings_of(target: Callable) -> dict[str, tuple[Any, Any]]:
+    """Keyword-only settings of a class: name -> (type, default)."""
+    function = target.__init__ if inspect.isclass(target) else target
+    hints = get_type_hints(function, include_extras=True)
+    return {name: (hints.get(name, Any), p.default) for name, p in inspect.signature(target).parameters.items()
+            if p.kind is p.KEYWORD_ONLY}
+
+
+def checked(target: Callable, given: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """All settings of ``target``: its defaults, changed by ``given``.
+
+    Raises:
+        Unusable: for an unknown key, a wrong type or a value out of range, with what is right.
+    """
+    known = settings_of(target)
+    for name in given:
+        if name not in known:
+            raise Unusable(f"{section}.{name} is no setting of {target.__name__}{_nearest(name, list(known))}")
+    result = {}
+    for name, (hint, default) in known.items():
+        if name in given:
+            result[name] = _conform(given[name], hint, f"{section}.{name}")
+        elif default is inspect.Parameter.empty:
+            raise Unusable(f"{section}.{name} must be given: {target.__name__} has no default for it")
+        else:
+            result[name] = default
+    return result
+
+
+def _conform(value: Any, hint: Any, path: str) -> Any:
+    """``value`` as ``hint`` wants it; integers serve as floats, lists as tuples, nothing else is bent."""
+    origin = get_origin(hint)
+    if hint is Any:
+        return value
+    if origin is Annotated:
+        base, *limits = get_args(hint)
+        value = _conform(value, base, path)
+        for limit in limits:
+            if isinstance(limit, Range):
+                _within(value, limit, path)
+        return value
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise Unusable(f"{path} is {value!r}; it can be {' or '.join(map(repr, get_args(hint)))}")
+        return value
+    if origin in (Union, types.UnionType):
+        options = get_args(hint)
+        if value is None and type(None) in options:
+            return None
+        return _conform(value, next(option for option in options if option is not type(None)), path)
+    if origin is tuple:
+        parts = get_args(hint)
+        if not isinstance(value, (list, tuple)) or len(value) != len(parts):
+            raise Unusable(f"{path} is {value!r}; it must be a list of {len(parts)}, such as [0.3, 1.0]")
+        return tuple(_conform(x, part, f"{path}[{i}]") for i, (x, part) in enumerate(zip(value, parts, strict=True)))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise Unusable(f"{path} is {value!r}, a {type(value).__name__}; it must be {_article(hint)}")
+    return value
+
+
+def _article(hint: type) -> str:
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(hint, hint.__name__)
+
+
+def _within(value: Any, limit: Range, path: str) -> None:
+    if (limit.low is not None and value < limit.low) or (limit.high is not None and value > limit.high):
+        low = f"at least {limit.low:g}" if limit.low is not None else ""
+        high = f"at most {limit.high:g}" if limit.high is not None else ""
+        raise Unusable(f"{path} is {value:g}; it must be {' and '.join(filter(None, [low, high]))}")

@@ -1,0 +1,146 @@
+"""A recipe: everything that defines a run, resolved to the last setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from unveil.contracts import Encoder, Method, Spec, Unusable
+from unveil.kinds.kind import Kind
+from unveil.randomness import key
+from unveil.recipes.check import checked, find
+from unveil.training.settings import Training
+
+SECTIONS = ("kind", "encoder", "method", "train")
+SCALES = ("auto", "small", "published")
+
+
+@dataclass
+class Recipe:
+    """Resolved settings; building from equal recipes on equal data gives equal runs.
+
+    Attributes:
+        kind: name and settings.
+        encoder: name and settings.
+        method: name and settings.
+        train: settings of :class:`unveil.training.settings.Training`.
+        seed: of everything random.
+        scale: which settings were taken.
+        reasons: what ``--scale auto`` chose, and why.
+    """
+
+    kind: dict[str, Any]
+    encoder: dict[str, Any]
+    method: dict[str, Any]
+    train: dict[str, Any]
+    seed: int = 0
+    scale: str = "auto"
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def build_kind(self) -> Kind:
+        return _build("kind", self.kind)
+
+    def build_encoder(self, spec: Spec) -> Encoder:
+        """With initial weights that depend on the seed alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key(self.seed, "encoder") >> 1)
+            return _build("encoder", self.encoder, spec)
+
+    def build_method(self, encoder: Encoder) -> Method:
+        """Around ``encoder``, with the method's own weights from the seed.
+
+        Raises:
+            Unusable: where the encoder cannot do what the method needs.
+        """
+        lacks = find("method", self.method["name"]).needs - encoder.supports
+        if lacks:
+            raise Unusable(f"{self.method['name']} needs an encoder that supports {', '.join(sorted(lacks))}; "
+                           f"{self.encoder['name']} does not: use --encoder transformer")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key(self.seed, "method") >> 1)
+            return _build("method", self.method, encoder)
+
+    def training(self) -> Training:
+        return Training(**self.train)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _build(section: str, settings: Mapping[str, Any], *first):
+    return find(section, settings["name"])(*first, **{k: v for k, v in settings.items() if k != "name"})
+
+
+def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, Any] | None = None, seed: int = 0) -> Recipe:
+    """The recipe of ``method`` on ``kind``: class defaults, then the recipe file's settings for ``scale``, then ``given``.
+
+    Args:
+        method: name.
+        kind: name.
+        scale: ``"published"`` for the paper's settings, else the small ones; ``"auto"`` is adjusted afterwards to data and machine
+            by :func:`unveil.recipes.scale.adjust`.
+        given: what the user set, nested or with dotted names.
+
+    Raises:
+        Unusable: for anything unknown, of a wrong type or out of range.
+    """
+    if scale not in SCALES:
+        raise Unusable(f"there is no scale {scale!r}; there are {', '.join(SCALES)}")
+    find("method", method), find("kind", kind)
+    user = sections(given or {})
+    base = sections(from_file(method, kind, "published" if scale == "published" else "small"))
+    chosen = user["encoder"].get("name", base["encoder"].get("name", "transformer"))
+    if chosen != base["encoder"].get("name", "transformer"):
+        base["encoder"] = {}
+    parts = {}
+    for section, name in (("kind", kind), ("encoder", chosen), ("method", method)):
+        settings = {k: v for k, v in (base[section] | user[section]).items() if k != "name"}
+        parts[section] = {"name": name} | checked(find(section, name), settings, section)
+    train = checked(Training, base["train"] | user["train"], "train")
+    return Recipe(**parts, train=train, seed=seed, scale=scale)
+
+
+def from_file(method: str, kind: str, scale: str) -> dict[str, Any]:
+    """Settings of the recipe file ``method.kind.yaml``; a method without one runs on its class's defaults."""
+    file = resources.files("unveil.recipes") / f"{method}.{kind}.yaml"
+    if not file.is_file():
+        if scale == "published":
+            raise Unusable(f"there is no published recipe of {method} for {kind}: use --scale auto or small")
+        return {}
+    held = yaml.safe_load(file.read_text())
+    if scale not in held:
+        raise Unusable(f"{method} has no {scale} settings for {kind}; there are: {', '.join(k for k in held if k in SCALES)}")
+    return held[scale]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A user's recipe file."""
+    try:
+        held = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as why:
+        raise Unusable(f"cannot read the recipe {path}: {why}") from why
+    if not isinstance(held, dict):
+        raise Unusable(f"the recipe {path} must be a table of settings, such as 'train.epochs: 20'")
+    return held
+
+
+def sections(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Dotted and nested settings by section."""
+    result: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for path, value in given.items():
+        section, _, name = path.partition(".")
+        if section not in result:
+            raise Unusable(f"{path} is in no section; a setting begins with {', '.join(s + '.' for s in SECTIONS)}")
+        if name:
+            result[section][name] = value
+        elif isinstance(value, Mapping):
+            result[section].update(value)
+        else:
+            result[section]["name"] = value
+    return result

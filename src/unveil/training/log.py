@@ -1,0 +1,68 @@
+"""The log of a run: JSON lines while it goes, a table at its end, TensorBoard where it is installed."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+from pathlib import Path
+
+from unveil.training.checkpoint import write_atomic
+
+
+class Log:
+    """Rows of figures by step.
+
+    Args:
+        folder: of the run's checkpoints' parent; None writes nothing.
+        start: rows beyond this step are from before a kill and are dropped.
+    """
+
+    def __init__(self, folder: Path | None, start: int = 0):
+        self.folder = folder.parent if folder else None
+        self.path = self.folder / "metrics.jsonl" if folder else None
+        self.start, self.board = start, None
+
+    def __enter__(self) -> Log:
+        if self.path:
+            kept = [row for row in read(self.path) if row["step"] <= self.start]
+            write_atomic(self.path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+            self.stream = open(self.path, "a")
+            if importlib.util.find_spec("tensorboard"):
+                from torch.utils.tensorboard import SummaryWriter
+                self.board = SummaryWriter(self.folder / "tensorboard", purge_step=self.start)
+        return self
+
+    def write(self, row: dict) -> None:
+        if self.path:
+            self.stream.write(json.dumps(row) + "\n")
+            self.stream.flush()
+        if self.board:
+            for name, value in row.items():
+                if isinstance(value, float):
+                    self.board.add_scalar(name, value, row["step"])
+
+    def __exit__(self, *error) -> None:
+        if self.path:
+            self.stream.close()
+            rows = read(self.path)
+            table = io.StringIO()
+            writer = csv.DictWriter(table, list(dict.fromkeys(name for row in rows for name in row)))
+            writer.writeheader()
+            writer.writerows(rows)
+            write_atomic(self.path.with_suffix(".csv"), table.getvalue().encode())
+        if self.board:
+            self.board.close()
+
+
+def read(path: Path) -> list[dict]:
+    """Rows of a log; a last line that a kill cut short is left out."""
+    rows = []
+    if path.exists():
+        for line in path.read_text().splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+    return rows

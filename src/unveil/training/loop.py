@@ -1,0 +1,188 @@
+"""The loop: from batch to update, readable in one function, on Lightning Fabric."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from unveil.contracts import Method, Output, Unusable
+from unveil.data.feed import Feed
+from unveil.data.samples import Samples
+from unveil.randomness import key
+from unveil.training import checkpoint, optimiser
+from unveil.training.log import Log
+from unveil.training.settings import Training
+from unveil.training.step import TrainStep
+
+
+@dataclass
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        status: ``"finished"``, ``"stopped"`` by the user, or ``"unhealthy"`` by the diagnosis.
+        step: updates made.
+        seconds: wall time of this process's part of the run.
+        cpu_seconds: processor time of it, all threads.
+        waited: seconds spent waiting for data.
+        findings: what the diagnosis said, in order.
+    """
+
+    status: str
+    step: int
+    seconds: float
+    cpu_seconds: float
+    waited: float
+    findings: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Loop:
+    """Trains a method on samples, and leaves checkpoints and a log in a folder.
+
+    Args:
+        method: what is trained, around its encoder.
+        kind: makes views.
+        samples: what is learned from.
+        settings: of the training.
+        seed: of everything random.
+        folder: where checkpoints and the log go; None keeps nothing.
+        definition: hash of all that defines the run; a checkpoint of another is refused.
+        monitor: watches the outputs: ``observe(index, batch, output)`` and ``judge(index) -> (figures, findings)``; may be None.
+        show: called at each logging step with the row.
+        say: tells the user a sentence.
+    """
+
+    def __init__(self, method: Method, kind, samples: Samples, settings: Training, *, seed: int = 0, folder: Path | None = None,
+                 definition: str = "", monitor=None, show: Callable[[dict], None] = lambda row: None,
+                 say: Callable[[str], None] = lambda text: None):
+        self.method, self.kind, self.samples, self.settings, self.seed = method, kind, samples, settings, seed
+        self.folder, self.definition, self.monitor, self.show, self.say = folder, definition, monitor, show, say
+        self.total = settings.total(len(samples))
+        self.log_every = max(1, min(20, self.total // 50))
+        self.interrupted = False
+
+    def run(self) -> Ending:
+        """Trains from the newest checkpoint to the end, a stop by the user, or a fault."""
+        self.fabric = Fabric(accelerator="auto", devices=self.settings.devices, precision=self._precision(),
+                             strategy="ddp" if self.settings.devices > 1 else "auto")
+        self.fabric.launch()
+        device = self.fabric.device
+        self.optimiser = optimiser.build(self.method.to(device), self.settings, device)
+        start = 0
+        if self.folder:
+            start = checkpoint.restore(self.folder, self.method, self.optimiser, self.definition, self.say)
+        self.module, self.optimiser = self.fabric.setup(self.method, self.optimiser)
+        self.feed = Feed(self.samples, self.seed, self.settings.batch // self.settings.accumulate, self.fabric.global_rank,
+                         self.fabric.world_size)
+        with Log(self.folder if self.fabric.is_global_zero else None, start) as log, _Interrupts(self):
+            return self._steps(start, log)
+
+    def _precision(self) -> str:
+        wanted = self.settings.precision
+        fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return "bf16-mixed" if wanted == "bf16" or (wanted == "auto" and fast) else "32-true"
+
+    def _steps(self, start: int, log: Log) -> Ending:
+        began, cpu_began = time.perf_counter(), time.process_time()
+        status, findings, index, saved, saved_at = "finished", [], start, start, began
+        self.method.train()
+        for index in range(start, self.total):
+            output, rates = self._update(index)
+            done = index + 1
+            if done % self.log_every and done < self.total and not self.interrupted:
+                continue
+            row = self._row(done, output, rates, began, done - start)
+            figures, found = self.monitor.judge(done, row) if self.monitor else ({}, [])
+            findings += found
+            log.write(row | figures)
+            self.show(row | figures | {"total": self.total})
+            if any(finding["fatal"] for finding in found) and self.settings.stop_unhealthy:
+                status = "unhealthy"
+                break
+            if self.interrupted:
+                status = "stopped"
+                break
+            if self._due(done, saved, saved_at):
+                self._store(done)
+                saved, saved_at = done, time.perf_counter()
+        self.method.eval()
+        made = index + 1 if self.total > start else start
+        if self.folder and status != "unhealthy" and made > saved:
+            self._store(made)
+        return Ending(status, made, time.perf_counter() - began, time.process_time() - cpu_began, self.feed.waited, findings)
+
+    def _update(self, index: int) -> tuple[Output, tuple[float, float]]:
+        """One update of the weights, from batch to teacher."""
+        settings, device = self.settings, self.fabric.device
+        rates = optimiser.schedule(self.optimiser, settings, index / self.total)
+        torch.manual_seed(key(self.seed, "dropout", index, self.fabric.global_rank) >> 1)
+        step = TrainStep(self.kind, self.seed, index, self.total, device)
+        for part in range(settings.accumulate):
+            batch = self.feed(index * settings.accumulate + part).to(device)
+            step.viewed = 0
+            with self.fabric.no_backward_sync(self.module, enabled=part < settings.accumulate - 1):
+                output = self.module(batch, step)
+                self.fabric.backward(output.loss / settings.accumulate)
+            if self.monitor:
+                self.monitor.observe(index, batch, output)
+        if settings.clip:
+            self.fabric.clip_gradients(self.module, self.optimiser, max_norm=settings.clip, error_if_nonfinite=False)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.method.after_step(step)
+        return output, rates
+
+    def _row(self, done: int, output: Output, rates: tuple[float, float], began: float, made: int) -> dict[str, float]:
+        loss = float(output.loss.detach())
+        if loss != loss or abs(loss) == float("inf"):
+            raise Unusable(f"the loss became {loss} by step {done}. The last checkpoint is from before. "
+                           f"Try a lower --train.lr (now {self.settings.lr:g}) or --train.clip 1")
+        seconds = time.perf_counter() - began
+        return {"step": done, "loss": loss, "lr": rates[0], "decay": rates[1], "seconds": seconds, "waited": self.feed.waited,
+                "samples_per_second": made * self.settings.batch / seconds} | {k: float(v) for k, v in output.scalars.items()}
+
+    def _due(self, done: int, saved: int, saved_at: float) -> bool:
+        if not self.folder or done >= self.total:
+            return False
+        every = self.settings.checkpoint_every
+        return done - saved >= every if every else time.perf_counter() - saved_at >= 60
+
+    def _store(self, done: int) -> None:
+        if self.fabric.is_global_zero:
+            checkpoint.store(self.folder, done, self.method, self.optimiser, self.definition)
+        self.fabric.barrier()
+
+
+class _Interrupts:
+    """While training, Ctrl-C and SIGTERM ask for a clean stop after the step; a second Ctrl-C ends at once."""
+
+    def __init__(self, loop: Loop):
+        self.loop, self.before = loop, {}
+
+    def _ask(self, number, frame) -> None:
+        if self.loop.interrupted:
+            raise KeyboardInterrupt
+        self.loop.interrupted = True
+        self.loop.say("stopping after this step; the same command goes on from here")
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def __exit__(self, *error) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+def definition(recipe: dict[str, Any]) -> str:
+    """Hash of what defines a run."""
+    return f"{key(json.dumps(recipe, sort_keys=True, default=asdict)):016x}"
