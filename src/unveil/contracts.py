@@ -13,10 +13,6 @@ from unveil.randomness import Generator
 from unveil.tokens import Tokens
 
 
-class Unusable(Exception):
-    """A mistake of the user's that has one clear sentence: what is wrong, where, and what to do. Printed without traceback."""
-
-
 @dataclass(frozen=True)
 class Range:
     """Limits of a setting, both included; recipes refuse a value outside."""
@@ -136,12 +132,18 @@ class Encoder(nn.Module):
         width: length of a feature vector.
         depth: number of layers that ``layers`` may name, for encoders that support it.
         patch_values: number of raw values that a token covers, for encoders that support tokens.
+        spec: of the data.
+        settings: name and settings that build another like it; set by whoever built it.
+        kind: reads and views its data; set by whoever taught or loaded it.
     """
 
     supports: ClassVar[frozenset[str]] = frozenset()
     width: int
     depth: int
     patch_values: int
+    spec: Spec
+    settings: dict[str, Any]
+    kind: Any
 
     def embed(self, batch: Batch) -> Tokens:
         """Samples to tokens, before any mixing between tokens."""
@@ -157,8 +159,8 @@ class Encoder(nn.Module):
         """
         raise NotImplementedError
 
-    def forward(self, batch: Batch) -> Features:
-        return self.encode(self.embed(batch))
+    def forward(self, batch: Batch, keep: Tensor | None = None, layers: Sequence[int] = ()) -> Features:
+        return self.encode(self.embed(batch), keep, layers)
 
 
 class Step(Protocol):
@@ -210,6 +212,7 @@ class Method(nn.Module):
         per_batch: settings whose right value goes with 1 / batch size, and the batch size of their default.
         source: paper and code.
         style: True where the paper's text was not available, so that this is a reconstruction.
+        tiny: settings for an encoder of a few thousand weights, with which conformance is checked.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -217,6 +220,7 @@ class Method(nn.Module):
     per_batch: ClassVar[dict[str, int]] = {}
     source: ClassVar[str] = ""
     style: ClassVar[bool] = False
+    tiny: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, encoder: Encoder):
         super().__init__()

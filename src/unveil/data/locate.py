@@ -14,8 +14,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from unveil.contracts import Unusable
 from unveil.data.builtin import Builtin
+from unveil.errors import Unusable
 
 
 def cache_folder() -> Path:

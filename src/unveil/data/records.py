@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class Records:
         channels: names of channels, for series.
         array: all records at once where they lie in one array, so that a kind need not go through :attr:`load`.
         test: bool, which records the source's own split holds out; None where it has none.
+        notes: sentences about the source that a person should see, such as where a recording has gaps.
     """
 
     names: Sequence[str]
@@ -37,6 +38,7 @@ class Records:
     channels: list[str] | None = None
     array: np.ndarray | None = None
     test: np.ndarray | None = None
+    notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unveil.contracts import Batch, Spec, Unusable
+from unveil.contracts import Batch, Spec
 from unveil.data.records import Unreadable
+from unveil.errors import Unusable
 
 
 class Samples:

@@ -13,9 +13,10 @@ from PIL import Image as Picture
 from torch import Tensor
 from torch.nn import functional as F
 
-from unveil.contracts import Batch, Count, Fraction, Unusable
+from unveil.contracts import Batch, Count, Fraction
 from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Files, Samples, encode_labels, in_memory
+from unveil.errors import Unusable
 from unveil.kinds.kind import Kind
 from unveil.randomness import Generator
 
@@ -45,8 +46,9 @@ class Image(Kind):
         groups, _ = encode_labels(records.groups)
         facts = dict(axes=("y", "x"), spacing=(1.0, 1.0), unit="px", labels=labels, classes=classes, groups=groups, test=records.test,
                      name=lambda i: records.names[i])
-        if records.array is not None and self.channels in (None, records.array.shape[-1]):
-            values, scale = self._whole_array(records.array)
+        array = None if records.array is None else _hwc(records.array, records.layout)
+        if array is not None and self.channels in (None, array.shape[-1]):
+            values, scale = self._whole_array(array)
             return Samples(in_memory(values, scale), len(records), shape=tuple(values.shape[2:]), channels=values.shape[1], **facts)
         faults: dict[str, str] = {}
         size, channels = self._look(records, faults)
@@ -84,6 +86,9 @@ class Image(Kind):
             first = next(iter(faults.items()), (records.names[0], f"smaller than {self.smallest} x {self.smallest} pixels"))
             raise Unusable(f"none of the first {min(limit, len(records))} pictures is usable; {first[0]}: {first[1]}")
         return self.size or min(64, int(np.median(sides))), self.channels or channels.most_common(1)[0][0]
+
+    def fixed(self, samples: Samples) -> dict[str, object]:
+        return {"size": samples.shape[0], "channels": samples.channels}
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
@@ -166,6 +171,25 @@ class Image(Kind):
         values = (values + 0.1 * generator.normal(side, side, keys=keys)).clamp(0, 1)[:, None]
         return Samples(lambda ids: (values[ids], None), count, shape=(side, side), channels=1, axes=("y", "x"), spacing=(1.0, 1.0),
                        unit="px", labels=label.numpy(), classes=["0", "45", "90", "135"])
+
+
+def _hwc(array: np.ndarray, layout: str | None) -> np.ndarray:
+    """Pictures in one array as ``(n, H, W, C)``.
+
+    Raises:
+        Unusable: where the axes are not certain.
+    """
+    if array.ndim == 3:
+        return array[..., None]
+    if array.ndim != 4:
+        raise Unusable(f"an array of {'x'.join(map(str, array.shape))} holds no pictures: it needs 3 or 4 axes, samples first")
+    if layout is None:
+        few = [axis for axis in (1, 3) if array.shape[axis] <= 16]
+        if len(few) != 1:
+            raise Unusable(f"an array of {'x'.join(map(str, array.shape))} can have its channels second or last. Say which:\n"
+                           "  --layout chw\n  --layout hwc")
+        layout = "chw" if few == [1] else "hwc"
+    return np.moveaxis(array, 1, -1) if layout == "chw" else array
 
 
 def _fitted(picture: np.ndarray, size: int, channels: int, convert: bool, smallest: int) -> np.ndarray:

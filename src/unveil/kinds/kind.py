@@ -32,6 +32,10 @@ class Kind:
         """
         raise NotImplementedError
 
+    def fixed(self, samples: Samples) -> dict[str, object]:
+        """Settings, as opened samples had them, with which new data are read alike; saved beside an encoder."""
+        raise NotImplementedError
+
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
         """Random views on the batch's device; see :meth:`unveil.contracts.Step.view`."""

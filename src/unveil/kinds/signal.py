@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unveil.contracts import Batch, Count, Positive, Unusable
+from unveil.contracts import Batch, Count, Positive
 from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
+from unveil.errors import Unusable
 from unveil.kinds.kind import Kind
 from unveil.randomness import Generator
 
@@ -64,7 +65,7 @@ class Signal(Kind):
         series, faults = {}, {}
         for i, name in enumerate(records.names):
             try:
-                series[i] = self._resampled(records.load(i), records.rate)
+                series[i] = self._resampled(_channels_first(records.load(i), records.layout), records.rate)
             except Unreadable as why:
                 faults[name] = str(why)
         usual = Counter(len(x) for x in series.values()).most_common(1)
@@ -90,15 +91,13 @@ class Signal(Kind):
         return pieces, owner, starts, faults
 
     def _resampled(self, x: np.ndarray, rate: float | None) -> np.ndarray:
-        x = np.asarray(x, np.float32)
-        if x.ndim == 1:
-            x = x[None]
-        if x.ndim != 2:
-            raise Unreadable(f"has {x.ndim} axes, a series has two: channels and time")
         if self.rate is None or rate is None or self.rate == rate:
             return x
         at = np.arange(0, x.shape[1] - 1, rate / self.rate)
         return np.stack([np.interp(at, np.arange(x.shape[1]), channel) for channel in x]).astype(np.float32)
+
+    def fixed(self, samples: Samples) -> dict[str, object]:
+        return {"window": self.window, "rate": 1.0 / samples.spacing[0] if samples.unit == "s" else None}
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
@@ -157,6 +156,24 @@ class Signal(Kind):
         values = gain * wave + offset + 0.5 * generator.normal(2, self.window, keys=keys)
         return Samples(lambda ids: (values[ids], None), count, shape=(self.window,), channels=2, axes=("t",), spacing=(1.0,), unit="sample",
                        labels=label.numpy(), classes=["2", "3.5", "5", "6.5"], groups=(keys % 8).numpy())
+
+
+def _channels_first(x: np.ndarray, layout: str | None) -> np.ndarray:
+    """One series as ``(C, T)`` float32.
+
+    Raises:
+        Unreadable: where it is no series.
+        Unusable: where the axes are not certain.
+    """
+    x = np.asarray(x, np.float32)
+    if x.ndim == 1:
+        return x[None]
+    if x.ndim != 2:
+        raise Unreadable(f"has {x.ndim} axes, a series has two: channels and time")
+    if layout is None:
+        raise Unusable(f"a series of {'x'.join(map(str, x.shape))} can have its channels first or last. Say which:\n"
+                       "  --layout ct\n  --layout tc")
+    return x.T if layout == "tc" else x
 
 
 def crop(batch: Batch, first: Tensor, share: Tensor, out: int) -> Batch:

@@ -2,6 +2,11 @@
 
 TABLE = {
     "simclr": "unveil.methods.simclr:SimCLR",
+    "vicreg": "unveil.methods.vicreg:VICReg",
+    "byol": "unveil.methods.byol:BYOL",
+    "dino": "unveil.methods.dino:DINO",
+    "mae": "unveil.methods.mae:MAE",
     "i-jepa": "unveil.methods.ijepa:IJEPA",
+    "bootleg": "unveil.methods.bootleg:Bootleg",
     "lejepa": "unveil.methods.lejepa:LeJEPA",
 }

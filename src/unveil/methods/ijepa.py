@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unveil.contracts import Batch, Count, Encoder, Fraction, Method, Output, Positive, Step
-from unveil.parts.losses import masked_mean
+from unveil.parts.losses import latent_error
 from unveil.parts.masking import Masks, multiblock
 from unveil.parts.predictor import Predictor
 from unveil.parts.schedules import linear
 from unveil.parts.teacher import Teacher
-from unveil.tokens import Tokens, take
+from unveil.tokens import Tokens
 
 
 class IJEPA(Method):
@@ -44,6 +44,7 @@ class IJEPA(Method):
     source = "arXiv 2301.08243; facebookresearch/ijepa"
     needs = frozenset({"keep", "tokens"})
     twins = {"no teacher and no stop-gradient": dict(teacher=False)}
+    tiny = dict(predictor_width=32, predictor_depth=1, predictor_heads=2, min_keep=1, momentum=(0.95, 1.0))
 
     def __init__(self, encoder: Encoder, *, predictor_width: Count = 384, predictor_depth: Count = 12,
                  predictor_heads: Count = 12, blocks: Count = 4,
@@ -78,11 +79,8 @@ class IJEPA(Method):
         context = self.encoder.encode(tokens, keep=masks.context)
         answer = self.predictor(context.local, masks.context, masks.targets, tokens.grid)
         whole = self.encoder.encode(tokens) if self.teacher is None else self.teacher(view)
-        goal = whole.local if self.target == "features" else tokens.raw
-        asked = masks.targets.flatten(1)
-        goal = take(F.layer_norm(goal.float(), goal.shape[-1:]), asked).view(answer.shape)
-        valid = None if tokens.valid is None else take(tokens.valid, asked).view(answer.shape[:-1])
-        loss = masked_mean(F.smooth_l1_loss(answer.float(), goal, reduction="none"), valid)
+        goal = (whole.local if self.target == "features" else tokens.raw).float()
+        loss = latent_error(answer, F.layer_norm(goal, goal.shape[-1:]), masks.targets, tokens.valid)
         return Output(loss, shown={"embedding": whole.pooled.detach()[None], "views": view.values[None], "seen": masks.context,
                                    "asked": masks.targets})
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unveil.parts.distributed import gather, global_mean, global_sum, rank, world
+from unveil.tokens import take
 
 
 def infonce(a: Tensor, b: Tensor, temperature: float) -> Tensor:
@@ -75,6 +76,20 @@ def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, limit: float = 3.0
 def centred_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """``-sum_k P_k log softmax(student / temperature)_k``, the mean over rows; ``teacher`` holds the probabilities P."""
     return -(teacher * F.log_softmax(student.float() / temperature, -1)).sum(-1).mean()
+
+
+def latent_error(answer: Tensor, goal: Tensor, asked: Tensor, valid: Tensor | None) -> Tensor:
+    """Smooth L1 (beta 1) between answers and the goal's features at the asked places, the mean over every element.
+
+    Args:
+        answer: ``(B, blocks, M, D)``.
+        goal: ``(B, N, D)``, no gradient is stopped here.
+        asked: places ``(B, blocks, M)``.
+        valid: bool ``(B, N)`` or None.
+    """
+    at = asked.flatten(1)
+    valid = None if valid is None else take(valid, at).view(asked.shape)
+    return masked_mean(F.smooth_l1_loss(answer.float(), take(goal, at).view(answer.shape), reduction="none"), valid)
 
 
 def masked_mean(error: Tensor, valid: Tensor | None) -> Tensor:

@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from unveil.contracts import Unusable
+from unveil.errors import Unusable
 from unveil.parts.positions import grid_coordinates
 from unveil.randomness import Generator
 

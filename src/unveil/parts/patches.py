@@ -6,7 +6,8 @@ import math
 
 from torch import Tensor
 
-from unveil.contracts import Batch, Unusable
+from unveil.contracts import Batch
+from unveil.errors import Unusable
 from unveil.parts.positions import grid_coordinates
 
 

@@ -11,7 +11,8 @@ from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from unveil import encoders, kinds, methods
-from unveil.contracts import Range, Unusable
+from unveil.contracts import Range
+from unveil.errors import Unusable
 
 TABLES = {"kind": kinds.TABLE, "encoder": encoders.TABLE, "method": methods.TABLE}
 

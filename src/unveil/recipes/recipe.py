@@ -11,7 +11,8 @@ from typing import Any
 import torch
 import yaml
 
-from unveil.contracts import Encoder, Method, Spec, Unusable
+from unveil.contracts import Encoder, Method, Spec
+from unveil.errors import Unusable
 from unveil.kinds.kind import Kind
 from unveil.randomness import key
 from unveil.recipes.check import checked, find
@@ -44,13 +45,10 @@ class Recipe:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def build_kind(self) -> Kind:
-        return _build("kind", self.kind)
+        return build("kind", self.kind)
 
     def build_encoder(self, spec: Spec) -> Encoder:
-        """With initial weights that depend on the seed alone."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(key(self.seed, "encoder") >> 1)
-            return _build("encoder", self.encoder, spec)
+        return build_encoder(self.encoder, spec, self.seed)
 
     def build_method(self, encoder: Encoder) -> Method:
         """Around ``encoder``, with the method's own weights from the seed.
@@ -64,7 +62,7 @@ class Recipe:
                            f"{self.encoder['name']} does not: use --encoder transformer")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key(self.seed, "method") >> 1)
-            return _build("method", self.method, encoder)
+            return build("method", self.method, encoder)
 
     def training(self) -> Training:
         return Training(**self.train)
@@ -73,8 +71,18 @@ class Recipe:
         return asdict(self)
 
 
-def _build(section: str, settings: Mapping[str, Any], *first):
+def build(section: str, settings: Mapping[str, Any], *first):
+    """The named kind, encoder or method with its settings."""
     return find(section, settings["name"])(*first, **{k: v for k, v in settings.items() if k != "name"})
+
+
+def build_encoder(settings: Mapping[str, Any], spec: Spec, seed: int) -> Encoder:
+    """With initial weights that depend on the seed alone; ``encoder.settings`` builds another."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key(seed, "encoder") >> 1)
+        encoder = build("encoder", settings, spec)
+    encoder.settings = dict(settings)
+    return encoder
 
 
 def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, Any] | None = None, seed: int = 0) -> Recipe:

@@ -79,10 +79,10 @@ def fit(x: Tensor, y: np.ndarray, groups: np.ndarray | None, classes: int, cost:
 
 
 def choose_cost(z: Tensor, y: Tensor, groups: np.ndarray | None, classes: int, folds: int) -> float:
-    """C of :data:`GRID` with the best cross-validated accuracy; of equals the smallest."""
+    """C of :data:`GRID` with the best cross-validated accuracy, of equals the smallest. Beyond 5,000 samples one fold decides."""
     part = fold_of(len(z), groups, folds, y.numpy())
     right = torch.zeros(len(GRID))
-    for fold in range(part.max() + 1):
+    for fold in range(1 if len(z) > 5000 else part.max() + 1):
         held = torch.as_tensor(part == fold)
         w = logistic(z, y, classes, torch.tensor(GRID), weight=(~held).double(), steps=100)
         right += (predict(w, z[held]) == y[held]).float().sum(1)

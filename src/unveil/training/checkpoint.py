@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from unveil.contracts import Method, Unusable
+from unveil.contracts import Method
+from unveil.errors import Unusable
 
 
 def write_atomic(path: Path, content: bytes) -> None:

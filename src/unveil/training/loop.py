@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from unveil.contracts import Method, Output, Unusable
+from unveil.contracts import Method, Output
 from unveil.data.feed import Feed
 from unveil.data.samples import Samples
+from unveil.errors import Unusable
 from unveil.randomness import key
 from unveil.training import checkpoint, optimiser
 from unveil.training.log import Log

@@ -1,0 +1,278 @@
+"""The verbs of unveil in Python. The command line parses, calls these, and prints."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unveil.contracts import Encoder
+from unveil.data.features import open_features
+from unveil.data.labels import attach_labels
+from unveil.data.opening import open_records
+from unveil.data.options import Options
+from unveil.data.samples import Samples
+from unveil.data.split import Split, split
+from unveil.errors import Unusable
+from unveil.health.monitor import Monitor
+from unveil.kinds.kind import Kind
+from unveil.recipes import recipe as recipes
+from unveil.recipes import scale as scales
+from unveil.recipes.check import checked, find
+from unveil.recipes.kept import load_encoder, save_encoder
+from unveil.recipes.recipe import Recipe
+from unveil.tasks.embedded import embed as embed_samples
+from unveil.tasks.embedded import frozen, raw
+from unveil.tasks.judge import judge
+from unveil.training import measure
+from unveil.training.checkpoint import write_atomic
+from unveil.training.loop import Ending, Loop, definition
+
+DEFAULT_METHOD = {"image": "simclr", "signal": "simclr"}
+Say = Callable[[str], None]
+
+
+def _quiet(text: str) -> None:
+    pass
+
+
+@dataclass
+class Run:
+    """A finished run: its folder and what is in it.
+
+    Attributes:
+        folder: where everything lies.
+        encoder: what was taught, in evaluation mode; ``encoder.kind`` reads new data.
+        recipe: resolved.
+        ending: how it ended.
+        rows: what the judging said; empty where there were no labels.
+        facts: of the data: counts, faults, split.
+    """
+
+    folder: Path
+    encoder: Encoder
+    recipe: Recipe
+    ending: Ending
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def device() -> torch.device:
+    """A GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def open_data(source, kind: Kind | None = None, options: Options | None = None, settings: Mapping[str, Any] | None = None,
+              say: Say = _quiet) -> tuple[Kind, Samples]:
+    """Opens data as samples of a kind.
+
+    Args:
+        source: name of a built-in set, path, ``hf:NAME``, array or table of arrays.
+        kind: as an encoder was taught on; None detects it.
+        options: what is to be said of the source.
+        settings: of a detected kind.
+        say: told what is fetched.
+    """
+    options = options or Options()
+    name, records = open_records(source, Options(**(vars(options) | {"kind": kind.name})) if kind else options, say)
+    if kind is None:
+        kind = recipes.build("kind", {"name": name} | checked(find("kind", name), settings or {}, "kind"))
+    samples = kind.open(records)
+    if options.label_file:
+        attach_labels(samples, options.label_file)
+    return kind, samples
+
+
+def plan(samples: Samples, kind: Kind, method: str, *, encoder: str | None = None, scale: str = "auto", budget: str | None = None,
+         seed: int = 0, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """The resolved recipe of a run, after the memory check and, for a budget, after measuring 20 steps."""
+    given = dict(settings or {}) | ({"encoder.name": encoder} if encoder else {})
+    recipe = recipes.resolve(method, kind.name, scale=scale, given=given, seed=seed)
+    recipe.kind |= kind.fixed(samples)
+    here = device()
+    if scale == "auto":
+        recipe = scales.adjust(recipe, len(samples), here, given)
+    training = recipe.training()
+    trial = recipe.build_method(recipe.build_encoder(samples.spec())).to(here)
+    need = measure.step_bytes(trial, kind, samples, training, here)
+    measure.refuse_too_large(need, measure.memory_limit(here), training)
+    if budget:
+        each = measure.seconds_per_step(trial, kind, samples, training, here)
+        recipe = scales.within_budget(recipe, scales.parse_budget(budget), each)
+    return recipe
+
+
+def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, show: Callable[[dict], None] = lambda row: None,
+          say: Say = _quiet) -> tuple[Encoder, Ending]:
+    """Runs a resolved recipe on samples and saves the kept encoder; goes on where an interrupted run of it stopped."""
+    method = recipe.build_method(recipe.build_encoder(samples.spec()))
+    settings = recipe.training()
+    total = settings.total(len(samples))
+    monitor = Monitor(total=total, every=max(1, total // 50), labels=samples.labels, groups=samples.groups)
+    loop = Loop(method, kind, samples, settings, seed=recipe.seed, folder=folder / "checkpoints" if folder else None,
+                definition=definition({"recipe": recipe.to_json(), "samples": len(samples)}), monitor=monitor, show=show, say=say)
+    ending = loop.run()
+    encoder = method.kept()["encoder"].eval().requires_grad_(False)
+    encoder.kind = kind
+    if folder and ending.status != "stopped":
+        save_encoder(folder / "encoder", encoder, recipe)
+    return encoder, ending
+
+
+def pretrain(data, *, method: str | None = None, kind: str | None = None, encoder: str | None = None, out: str | Path | None = None,
+             scale: str = "auto", budget: str | None = None, seed: int = 0, hold_out: Sequence[int] | None = None,
+             budgets: Sequence[int | None] = (1, 5, 20, None), options: Options | None = None,
+             settings: Mapping[str, Any] | None = None, show: Callable[[dict], None] = lambda row: None, say: Say = _quiet) -> Run:
+    """Teaches an encoder from unlabelled data and, where labels are known, judges it on held-out data.
+
+    Args:
+        data: name of a built-in set, path, ``hf:NAME``, array or table of arrays.
+        method: name; None takes the kind's default.
+        kind: name; None detects it.
+        encoder: name; None takes the recipe's.
+        out: folder of the run; None makes ``runs/DATA-METHOD``.
+        scale: ``"auto"``, ``"small"`` or ``"published"``.
+        budget: time for the whole training, such as ``"10m"``.
+        seed: of everything random.
+        hold_out: groups that are kept for judging; None leaves the choice to :func:`unveil.data.split.split`.
+        budgets: labels a class to judge with; None in it stands for all.
+        options: what is to be said of the data.
+        settings: any setting by its dotted name, such as ``{"train.epochs": 20}``.
+        show: called with each logged row.
+        say: told each stage.
+
+    Raises:
+        Unusable: for every mistake in data or settings, before any work.
+    """
+    settings = dict(settings or {})
+    options = Options(**(vars(options or Options()) | ({"kind": kind} if kind else {})))
+    name, records = open_records(data, options, say)
+    method = method or DEFAULT_METHOD[name]
+    first = recipes.resolve(method, name, scale=scale, given=settings, seed=seed)
+    made = first.build_kind()
+    samples = made.open(records)
+    if options.label_file:
+        attach_labels(samples, options.label_file)
+    parts = split(samples, hold_out, seed=seed) if samples.labels is not None else None
+    learn = parts.train if parts else samples
+    recipe = plan(learn, made, method, encoder=encoder, scale=scale, budget=budget, seed=seed, settings=settings)
+    folder = Path(out) if out else Path("runs") / f"{Path(str(data)).stem if isinstance(data, (str, Path)) else 'array'}-{method}"
+    write_json(folder / "recipe.json", recipe.to_json())
+    for path, why in recipe.reasons.items():
+        section, key = path.split(".")
+        say(f"{path} = {getattr(recipe, section)[key]}: {why}")
+    taught, ending = train(recipe, made, learn, folder, show=show, say=say)
+    facts = describe(samples, parts)
+    run = Run(folder, taught, recipe, ending, [], facts)
+    if parts and ending.status == "finished":
+        run.rows = judge_encoder(taught, parts, budgets=budgets, seed=seed, say=say)
+    write_json(folder / "results.json", {"rows": run.rows, "ending": vars(ending), "data": facts, "recipe": recipe.to_json()})
+    return run
+
+
+def describe(samples: Samples, parts: Split | None) -> dict[str, Any]:
+    """What went in, for the report."""
+    return {"samples": len(samples), "shape": list(samples.shape), "channels": samples.channels, "classes": samples.classes,
+            "groups": 0 if samples.groups is None else len(np.unique(samples.groups)), "faults": dict(samples.faults),
+            "split": parts.name if parts else None, "train": len(parts.train) if parts else len(samples),
+            "test": len(parts.test) if parts else 0}
+
+
+def judge_encoder(encoder: Encoder, parts: Split, *, budgets: Sequence[int | None] = (1, 5, 20, None), draws: int = 5, seed: int = 0,
+                  networks: bool = True, say: Say = _quiet) -> list[dict[str, Any]]:
+    """The encoder beside its controls: random init, raw values, the kind's statistics, and the same network trained on labels."""
+    here, kind = device(), encoder.kind
+    untaught = recipes.build_encoder(encoder.settings, encoder.spec, seed).to(here)
+    ways = {"encoder": frozen(encoder.to(here)), "random init": frozen(untaught), "raw + PCA": raw(parts.train),
+            "statistics": kind.statistics}
+    trained = {"from scratch": untaught, "fine-tuned": encoder} if networks else {}
+    return judge(parts, ways, trained, kind, budgets=budgets, draws=draws, seed=seed, device=here, say=say)
+
+
+def load(folder: str | Path) -> Encoder:
+    """A saved encoder in evaluation mode; ``encoder.kind`` reads new data as it was taught on.
+
+    Args:
+        folder: of a run, or of its encoder.
+    """
+    return load_encoder(Path(folder))
+
+
+def embed(encoder: Encoder | str | Path, data, *, options: Options | None = None, batch: int = 256, say: Say = _quiet) -> np.ndarray:
+    """Features ``(n, width)`` float32 of every sample of ``data``, in order."""
+    encoder = load(encoder) if isinstance(encoder, (str, Path)) else encoder
+    _, samples = open_data(data, encoder.kind, options, say=say)
+    return embed_samples(samples, frozen(encoder.to(device())), batch, device()).features.numpy()
+
+
+def write_json(path: Path, held: Any) -> None:
+    """Atomically."""
+    write_atomic(path, json.dumps(held, indent=1, default=str).encode())
+
+
+def evaluate(target, data=None, *, labels: str | Path | None = None, hold_out: Sequence[int] | None = None,
+             budgets: Sequence[int | None] = (1, 5, 20, None), draws: int = 5, seed: int = 0, networks: bool = True,
+             options: Options | None = None, say: Say = _quiet) -> list[dict[str, Any]]:
+    """Judges an encoder on labelled data, or features that were made elsewhere, beside the controls.
+
+    Args:
+        target: an encoder, the folder of a run or encoder, or an array or ``.npz`` of features ``(n, D)``.
+        data: labelled data for an encoder; not used for features.
+        labels: CSV file of labels; see :func:`unveil.data.labels.attach_labels`.
+        hold_out: groups to score on; None leaves the choice to :func:`unveil.data.split.split`.
+        budgets: labels a class; None in it stands for all.
+        draws: repeats with other labels.
+        seed: of draws and split.
+        networks: also train from scratch and fine-tune.
+        options: what is to be said of the data.
+        say: told each stage.
+
+    Returns:
+        rows as of :func:`unveil.tasks.judge.judge`.
+    """
+    options = Options(**(vars(options or Options()) | ({"labels": str(labels)} if labels else {})))
+    features = isinstance(target, np.ndarray) or (isinstance(target, (str, Path)) and Path(target).suffix in (".npz", ".npy"))
+    if features:
+        samples = open_features(target, options)
+        if options.label_file:
+            attach_labels(samples, options.label_file)
+    else:
+        encoder = load(target) if isinstance(target, (str, Path)) else target
+        if data is None:
+            raise Unusable("an encoder is judged on labelled data: name them with --data")
+        kind, samples = open_data(data, encoder.kind, options, say=say)
+    if samples.labels is None:
+        raise Unusable(f"{data or target} has no labels: give --labels folders, --labels COLUMN or --labels FILE.csv")
+    parts = split(samples, hold_out, seed=seed)
+    if features:
+        return judge(parts, {"features": lambda batch: batch.values}, {}, None, budgets=budgets, draws=draws, seed=seed, say=say)
+    return judge_encoder(encoder, parts, budgets=budgets, draws=draws, seed=seed, networks=networks, say=say)
+
+
+def embed_to(encoder: str | Path, data, out: Path, *, options: Options | None = None, say: Say = _quiet) -> dict[str, Any]:
+    """Writes features of every sample to ``out``: ``.npz`` (x, names and, where known, y) or ``.csv``.
+
+    Raises:
+        Unusable: for another ending.
+    """
+    if out.suffix not in (".npz", ".csv"):
+        raise Unusable(f"cannot write {out}: the ending must be .npz or .csv")
+    encoder = load(encoder)
+    _, samples = open_data(data, encoder.kind, options, say=say)
+    features = embed_samples(samples, frozen(encoder.to(device())), device=device()).features.numpy()
+    names = [samples.name(int(i)) for i in samples.index]
+    held = io.BytesIO()
+    if out.suffix == ".npz":
+        labels = {} if samples.labels is None else {"y": samples.labels}
+        np.savez(held, x=features, names=np.array(names), **labels)
+    else:
+        lines = [",".join([f'"{name}"', *(f"{v:.7g}" for v in row)]) for name, row in zip(names, features, strict=True)]
+        held.write("\n".join([",".join(["name", *(f"f{i}" for i in range(features.shape[1]))]), *lines, ""]).encode())
+    write_atomic(out, held.getvalue())
+    return {"samples": len(features), "width": features.shape[1], "out": str(out)}

@@ -1,0 +1,196 @@
+"""One CSV file by columns: numbers, words and time stamps, with the place of whatever is none of them."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from itertools import islice
+
+import numpy as np
+
+from unveil.data.records import Unreadable
+
+MISSING = {"", "nan", "na", "n/a", "null", "none", "?", "-"}
+BLOCK = 4096
+
+
+@dataclass
+class Columns:
+    """The ``n`` rows of a file.
+
+    Attributes:
+        lines: int64 ``(n,)``, line of each row in the file, from 1.
+        time: float64 ``(n,)`` as counted in the file, date-times as seconds; None where there is no such column.
+        numbers: float32 ``(n,)`` by column, NaN where a cell is empty.
+        words: codes int64 ``(n,)`` and the words they stand for, by column.
+        texts: the first cell that is no number, by column, of columns that hold mostly text.
+        empty: columns of numbers without a value.
+    """
+
+    lines: np.ndarray
+    time: np.ndarray | None
+    numbers: dict[str, np.ndarray]
+    words: dict[str, tuple[np.ndarray, list[str]]]
+    texts: dict[str, str] = field(default_factory=dict)
+    empty: set[str] = field(default_factory=set)
+
+
+def header(file: str) -> list[str]:
+    """The names of the columns.
+
+    Raises:
+        Unreadable: where the file is no CSV or its first line names no columns.
+    """
+    with _rows(file) as (names, _):
+        named = [name for name in names if name]
+    twice = next((name for name in named if named.count(name) > 1), None)
+    if twice:
+        raise Unreadable(f"line 1: two columns are called {twice!r}; rename one")
+    if all(np.isfinite(_number(name)) for name in named):
+        raise Unreadable("line 1 holds no names of columns; put a line such as time,x,y,z,label above the numbers")
+    return names
+
+
+def read_columns(file: str, *, time: str | None, words: Collection[str], skip: Collection[str]) -> Columns:
+    """Reads a file in one pass.
+
+    Args:
+        file: its path.
+        time: column of seconds or ISO date-times.
+        words: columns to keep as text.
+        skip: columns to leave out.
+
+    Raises:
+        Unreadable: with line, column and cell, where a time stamp is none, where a row has too many or too few cells, or
+            where a column of numbers holds a few cells that are no finite number.
+    """
+    lines, stamps, numbers = [np.empty(0, np.int64)], [np.empty(0)], defaultdict(list)
+    codes, places, bad = defaultdict(list), defaultdict(dict), defaultdict(list)
+    with _rows(file) as (names, reader):
+        before = reader.line_num
+        while block := list(islice(reader, BLOCK)):
+            number, rows = _even(block, before, reader.line_num, len(names))
+            lines.append(number)
+            before = reader.line_num
+            for name, cells in zip(names, zip(*rows)):
+                if name == time:
+                    stamps.append(_stamps(cells, number, name))
+                elif name in words:
+                    place = places[name]
+                    codes[name].append(np.array([place.setdefault(cell.strip(), len(place)) for cell in cells]))
+                elif name not in skip:
+                    values, wrong = cell_numbers(cells)
+                    numbers[name].append(values)
+                    bad[name] += [(number[at], cells[at]) for at in wrong]
+    if not sum(map(len, lines)):
+        raise Unreadable("has no rows below the names of its columns")
+    held = Columns(np.concatenate(lines), np.concatenate(stamps) if time else None,
+                   {name: np.concatenate(parts) for name, parts in numbers.items()},
+                   {name: (np.concatenate(parts), list(places[name])) for name, parts in codes.items()})
+    return _sorted_out(held, bad)
+
+
+def _sorted_out(held: Columns, bad: dict[str, list]) -> Columns:
+    """Takes columns of text out of the numbers.
+
+    Raises:
+        Unreadable: at a column that is mostly numbers but not all.
+    """
+    for name, values in list(held.numbers.items()):
+        filled = int((~np.isnan(values)).sum())
+        if not filled:
+            held.empty.add(name)
+        elif bad[name]:
+            line, cell = bad[name][0]
+            place = f"line {line}, column {name!r}: {cell[:40]!r} is not a finite number"
+            if 2 * len(bad[name]) <= filled:
+                raise Unreadable(f"{place}; correct it or leave the cell empty")
+            held.texts[name] = place
+            del held.numbers[name]
+    return held
+
+
+@contextmanager
+def _rows(file: str) -> Iterator[tuple[list[str], csv.reader]]:
+    """The names in the first line and a reader of the lines after it."""
+    reader = None
+    try:
+        with open(file, newline="", encoding="utf-8-sig") as stream:
+            first = stream.readline(1 << 20)
+            if not first.strip():
+                raise Unreadable("is empty" if not first else "line 1 is blank; it must name the columns")
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=max(",;\t", key=first.count), strict=True)
+            yield [name.strip() for name in next(reader)], reader
+    except UnicodeDecodeError as why:
+        raise Unreadable("is no UTF-8 text; save it as CSV in UTF-8") from why
+    except csv.Error as why:
+        raise Unreadable(f"line {reader.line_num}: {why}") from why
+    except OSError as why:
+        raise Unreadable(f"cannot be opened: {why.strerror}") from why
+
+
+def _even(block: list[list[str]], before: int, last: int, width: int) -> tuple[np.ndarray, list[list[str]]]:
+    """The rows between two lines that are not blank, and the line that each ends on.
+
+    Raises:
+        Unreadable: where a row has not a cell a column.
+    """
+    lines = np.arange(before + 1, before + 1 + len(block))
+    if lines[-1] != last:
+        lines = before + np.cumsum([1 + "".join(row).count("\n") for row in block])
+    sizes = np.fromiter(map(len, block), np.int64, len(block))
+    if (sizes == width).all():
+        return lines, block
+    wrong = np.flatnonzero((sizes != width) & (sizes > 0))
+    if len(wrong):
+        raise Unreadable(f"line {lines[wrong[0]]} has {sizes[wrong[0]]} cells, the names of columns in line 1 are {width}")
+    return lines[sizes > 0], [row for row in block if row]
+
+
+def cell_numbers(cells: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Cells as float32, NaN where empty or marked as missing, and the positions of those that are no finite number."""
+    try:
+        values = np.array(cells, np.float64)
+    except ValueError:
+        values = np.array([_number(cell) for cell in cells])
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32)
+    return values, np.flatnonzero(np.isinf(values))
+
+
+def _number(cell: str) -> float:
+    """NaN for an empty cell, infinity for text: neither is a value, and the two stay apart."""
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan if cell.strip().lower() in MISSING else np.inf
+
+
+def _stamps(cells: Sequence[str], lines: np.ndarray, name: str) -> np.ndarray:
+    try:
+        values = np.array(cells, np.float64)
+    except ValueError:
+        values = np.array([_stamp(cell) for cell in cells])
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        raise Unreadable(f"line {lines[wrong[0]]}, column {name!r}: {cells[wrong[0]][:40]!r} is neither a number nor a date-time "
+                         "such as 2024-05-01T12:00:00.250")
+    return values
+
+
+def _stamp(cell: str) -> float:
+    """A number as it is, an ISO date-time as seconds since 1970 (UTC where it names no zone), anything else as NaN."""
+    try:
+        return float(cell)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(cell.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return np.nan
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()

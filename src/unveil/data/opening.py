@@ -1,0 +1,71 @@
+"""Opens whatever a user names: a built-in set, a path, a hub name or an array."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from unveil.data import builtin
+from unveil.data.locate import locate
+from unveil.data.options import Options
+from unveil.data.readers import TABLE
+from unveil.data.records import Records
+from unveil.errors import Unusable
+
+
+def open_records(source, options: Options = Options(), say: Callable[[str], None] = lambda text: None) -> tuple[str, Records]:
+    """The kind and the records of ``source``.
+
+    Args:
+        source: name of a built-in set, path, ``hf:NAME``, array, or table of arrays.
+        options: what the user says of it.
+        say: tells what is being fetched.
+
+    Raises:
+        Unusable: where nothing is there, nothing detects it, or the kind is not certain.
+    """
+    if not isinstance(source, (str, Path)):
+        array = source if isinstance(source, Mapping) else np.asarray(source)
+        return _kind(options.kind, ("image", "signal"), "an array", "--kind"), _module("arrays").from_arrays(array, options)
+    path, name = Path(source), str(source)
+    if name in builtin.TABLE and not path.exists():
+        held = builtin.TABLE[name]
+        return _kind(options.kind, (held.kind,), name, name), held.read(locate(name, held, say))
+    if not name.startswith("hf:"):
+        _must_exist(path, name)
+    for reader in map(_module, TABLE):
+        seen = reader.detect(path if not name.startswith("hf:") else name)
+        if seen:
+            kind = _kind(options.kind, reader.KINDS, seen, name)
+            return kind, reader.read(name if name.startswith("hf:") else path, options)
+    endings = sorted({p.suffix for p in list(path.rglob("*"))[:1000] if p.is_file()}) if path.is_dir() else [path.suffix]
+    found = f"it holds files ending in {', '.join(map(repr, endings))}" if endings else "it is empty"
+    raise Unusable(f"nothing in {path} can be read: {found}. Readable are pictures, .npy, .npz, .csv, .ts, .tar shards and "
+                   "Hugging Face data sets")
+
+
+def _must_exist(path: Path, name: str) -> None:
+    if not path.exists():
+        close = difflib.get_close_matches(name, builtin.TABLE, 1)
+        hint = f"; did you mean the built-in set {close[0]!r}?" if close else f"; built-in sets: {', '.join(builtin.TABLE)}"
+        raise Unusable(f"there is no file, folder or built-in set {name!r}{hint}")
+
+
+def _module(name: str):
+    return importlib.import_module(f"unveil.data.readers.{name}")
+
+
+def _kind(wanted: str | None, possible: tuple[str, ...], seen: str, name: str) -> str:
+    """The kind of data, certain or said by the user."""
+    if wanted is not None:
+        if wanted not in possible:
+            raise Unusable(f"{name} is {seen}, which holds {' or '.join(possible)}, not {wanted}")
+        return wanted
+    if len(possible) > 1:
+        lines = "\n".join(f"  --kind {kind}" for kind in possible)
+        raise Unusable(f"{name} is {seen}; that can be several kinds. Say which:\n{lines}")
+    return possible[0]

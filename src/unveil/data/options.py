@@ -1,0 +1,31 @@
+"""What a user may tell a reader about the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """Facts that a source does not state itself.
+
+    Attributes:
+        kind: name of the kind; None detects it.
+        labels: ``"folders"``, the name of a column, or a CSV file of names and labels; None uses what the source names so.
+        groups: column of subjects or recordings, or ``"files"``.
+        time: column of time stamps.
+        rate: samples a second.
+        layout: axes of one sample in an array: of ``"hw", "hwc", "chw", "t", "ct", "tc"``.
+    """
+
+    kind: str | None = None
+    labels: str | None = None
+    groups: str | None = None
+    time: str | None = None
+    rate: float | None = None
+    layout: str | None = None
+
+    @property
+    def label_file(self) -> Path | None:
+        return Path(self.labels) if self.labels and self.labels.endswith(".csv") else None

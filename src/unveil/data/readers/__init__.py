@@ -1,0 +1,7 @@
+"""One module a format. Each says ``NAME``, ``KINDS`` (which kinds can read it), ``detect(path)`` and ``read(path, options)``.
+
+``detect`` returns one line about what it saw, or None where the path is of another format; it reads no more than it must.
+``read`` returns :class:`unveil.data.records.Records`, lazily where files are many. The first module that detects a path reads it.
+"""
+
+TABLE = ["pictures", "tables", "series", "arrays", "shards", "hub"]

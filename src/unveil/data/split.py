@@ -1,0 +1,68 @@
+"""Honest splits: the source's own, else whole groups, else single samples, and always said which."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unveil.data.samples import Samples
+from unveil.errors import Unusable
+from unveil.randomness import Generator
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples to learn from and samples to score on.
+
+    Attributes:
+        train: to learn from.
+        test: to score on, once.
+        name: how it was made, such as ``"held-out groups 0,1,2"``.
+    """
+
+    train: Samples
+    test: Samples
+    name: str
+
+    @property
+    def hash(self) -> str:
+        """Of the ids on both sides."""
+        sides = [np.ascontiguousarray(side.index.numpy()).tobytes() for side in (self.train, self.test)]
+        return hashlib.sha256(b"|".join(sides)).hexdigest()[:12]
+
+
+def split(samples: Samples, held: Sequence[int] | None = None, share: float = 0.25, seed: int = 0) -> Split:
+    """Cuts samples in two so that nothing of a group is on both sides.
+
+    Args:
+        samples: to cut.
+        held: numbers of the groups to hold out, in sorted order of their names; None takes the source's own test part, else
+            ``share`` of the groups, else ``share`` of the samples.
+        share: of what is held out.
+        seed: of the choice.
+
+    Raises:
+        Unusable: where ``held`` names groups that are not there, or nothing is left on a side.
+    """
+    if held is not None:
+        known = [] if samples.groups is None else np.unique(samples.groups).tolist()
+        if missing := [group for group in held if group not in known]:
+            raise Unusable(f"cannot hold out group {missing[0]}: the data have {len(known)} groups, numbered from 0")
+        return _cut(samples, np.isin(samples.groups, list(held)), f"held-out groups {','.join(map(str, held))}")
+    if samples.test is not None and samples.test.any() and not samples.test.all():
+        return _cut(samples, samples.test, "the source's own test part")
+    generator = Generator(seed, "split")
+    if samples.groups is not None and len(names := np.unique(samples.groups)) > 1:
+        chosen = names[generator.permutation(len(names)).numpy()[:max(1, round(share * len(names)))]]
+        return _cut(samples, np.isin(samples.groups, chosen), f"{len(chosen)} of {len(names)} groups held out")
+    chosen = generator.permutation(len(samples)).numpy()[:max(1, round(share * len(samples)))]
+    return _cut(samples, np.isin(np.arange(len(samples)), chosen), f"{len(chosen)} of {len(samples)} samples held out, groups unknown")
+
+
+def _cut(samples: Samples, test: np.ndarray, name: str) -> Split:
+    if test.all() or not test.any():
+        raise Unusable(f"{name}: nothing is left on one side of the split")
+    return Split(samples.subset(~test), samples.subset(test), name)

@@ -1,0 +1,72 @@
+"""``--scale auto``: the rules that fit a recipe to data and machine. Each says what it chose and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from unveil.errors import Unusable
+from unveil.recipes.check import find
+from unveil.recipes.recipe import Recipe, sections
+
+FEWEST_STEPS, MOST_STEPS = 300, {"cpu": 20_000, "cuda": 200_000}
+
+
+def adjust(recipe: Recipe, count: int, device: torch.device, given: Mapping[str, Any]) -> Recipe:
+    """The recipe with batch, encoder, steps, learning rate, teacher and batch-dependent weights for ``count`` samples on ``device``.
+
+    What the user set stays as it is.
+    """
+    user = sections(given)
+    parts = {"encoder": dict(recipe.encoder), "method": dict(recipe.method), "train": dict(recipe.train)}
+    reasons = {}
+    for path, value, why in _rules(recipe, count, device, parts):
+        section, name = path.split(".")
+        if name not in user[section] and parts[section].get(name) != value:
+            parts[section][name] = value
+            reasons[path] = why
+    return replace(recipe, **parts, reasons=reasons)
+
+
+def _rules(recipe: Recipe, count: int, device: torch.device, parts: dict[str, dict]) -> Iterator[tuple[str, Any, str]]:
+    train, method, encoder = parts["train"], parts["method"], parts["encoder"]
+    base = recipe.train["batch"]
+    batch = min(base, 1 << max(3, int(math.log2(max(count, 32) / 4))))
+    yield "train.batch", batch, f"{count} samples: at least four batches in an epoch"
+    batch = train["batch"]
+    if device.type == "cuda" and count >= 20_000 and encoder["name"] == "transformer":
+        for name, value in (("width", 384), ("depth", 12), ("heads", 6)):
+            yield f"encoder.{name}", value, f"{count} samples and a GPU carry a small ViT"
+    if train["steps"] is None:
+        steps = round(train["epochs"] * count / batch)
+        most = MOST_STEPS.get(device.type, MOST_STEPS["cpu"])
+        if not FEWEST_STEPS <= steps <= most:
+            bound = max(FEWEST_STEPS, min(most, steps))
+            yield "train.steps", bound, f"{train['epochs']:g} epochs would be {steps} steps: held between {FEWEST_STEPS} and {most}"
+    yield "train.lr", recipe.train["lr"] * math.sqrt(batch / base), f"square root rule from batch {base} to {batch}"
+    total = train["steps"] or round(train["epochs"] * count / batch)
+    if isinstance(method.get("momentum"), tuple):
+        yield "method.momentum", (0.99 if total < 10_000 else 0.996, method["momentum"][1]), f"{total} steps: a short run needs a quicker teacher"
+    for name in find("method", method["name"]).per_batch:
+        yield f"method.{name}", min(1.0, recipe.method[name] * base / batch), f"the balance goes with batch size, {base} to {batch}"
+
+
+def within_budget(recipe: Recipe, seconds: float, each: float) -> Recipe:
+    """The recipe with as many steps as fit into ``seconds`` at ``each`` seconds a step, a tenth kept for judging."""
+    steps = max(1, int(0.9 * seconds / each))
+    why = f"a step takes {each * 1000:.0f} ms here, so {steps} fit into 90% of {seconds:.0f} s"
+    return replace(recipe, train=recipe.train | {"steps": steps}, reasons=recipe.reasons | {"train.steps": why})
+
+
+def parse_budget(text: str) -> float:
+    """``"90s"``, ``"10m"`` or ``"2h"`` in seconds; a bare number is minutes."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "m")
+    try:
+        return float(number) * units[unit]
+    except ValueError:
+        raise Unusable(f"--budget {text!r} is no time: write 90s, 10m or 2h") from None
