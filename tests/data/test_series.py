@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from unveil.contracts import Unusable
 from unveil.data.options import Options
 from unveil.data.readers import series
 from unveil.data.records import Unreadable
+from unveil.errors import Unusable
 from unveil.kinds.signal import Signal
 
 HEAD = ["# a comment", "@problemName Demo", "@timeStamps false", "@univariate false", "@dimensions 2", "@equalLength false",
@@ -43,15 +43,16 @@ def test_numbers_to_predict_are_no_labels(tmp_path):
     file = write(tmp_path / "a.ts", "1,2,3:0.75", head=["@targetLabel true", "@data"])
     records = read(file)
     np.testing.assert_array_equal(records.load(0), [[1, 2, 3]])
-    assert records.labels is None and records.notes == [f"{file}: cases end with a number to predict, which is not used as a label"]
+    assert records.labels is None
+    assert records.notes == [f"{file}: cases end with a number to predict, which is not used as a label"]
 
 
 def test_a_pair_marks_the_official_test_part(tmp_path):
     train = write(tmp_path / "Demo" / "Demo_TRAIN.ts", "1,2:3,4:Up", "1,2:3,4:down")
     test = write(tmp_path / "Demo" / "Demo_TEST.ts", "5,6:7,8:Up")
     records = read(tmp_path)
-    assert {name.rpartition(" line")[0]: bool(part) for name, part in zip(records.names, records.test)} == {str(train): False, str(test): True}
-    assert len(records) == 3 and read(test).test is None
+    assert [name.rpartition(" line")[0] == str(test) for name in records.names] == records.test.tolist()
+    assert len(records) == 3 and records.test.sum() == 1 and read(test).test is None
     assert set(read(tmp_path, groups="files").groups) == {str(train), str(test)}
 
 
@@ -60,7 +61,7 @@ def test_the_order_of_class_names_does_not_matter_but_the_names_do(tmp_path):
     write(tmp_path / "b.ts", "1,2:3,4:down", head=[*HEAD[:6], "@classLabel true down Up", "@data"])
     assert list(read(tmp_path).labels) == ["Up", "down"]
     write(tmp_path / "c.ts", "1,2:3,4:left", head=[*HEAD[:6], "@classLabel true left", "@data"])
-    with pytest.raises(Unusable, match=r"a\.ts has the classes Up down, .*c\.ts has left: these are different data sets; name one file"):
+    with pytest.raises(Unusable, match=r"a\.ts has the classes Up down, .*c\.ts has left: these are different data sets"):
         read(tmp_path)
 
 
@@ -101,7 +102,7 @@ def test_one_bad_file_is_set_aside_and_alone_refused(tmp_path, head, words):
 
 def test_cut_short_or_empty(tmp_path):
     (tmp_path / "a.ts").write_text("@problemName Demo\n@timeSt")
-    with pytest.raises(Unusable, match="has no line @data; it is cut short, or no .ts file of series"):
+    with pytest.raises(Unusable, match=r"has no line @data; it is cut short, or no .ts file of series"):
         read(tmp_path)
     write(tmp_path / "a.ts")
     with pytest.raises(Unusable, match="has no cases after @data"):
@@ -109,7 +110,8 @@ def test_cut_short_or_empty(tmp_path):
 
 
 def test_the_kind_opens_unequal_lengths(tmp_path):
-    samples = Signal(window=4, stride=4).open(read(write(tmp_path / "a.ts", "1,2,3,4,5,6,7,8:1,2,3,4,5,6,7,8:Up", "1,2,3,4:1,2,3,?:down", "1:1:Up")))
+    file = write(tmp_path / "a.ts", "1,2,3,4,5,6,7,8:1,2,3,4,5,6,7,8:Up", "1,2,3,4:1,2,3,?:down", "1:1:Up")
+    samples = Signal(window=4, stride=4).open(read(file))
     assert len(samples) == 3 and samples.labels.tolist() == [0, 0, 1] and len(samples.faults) == 1
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from unveil.contracts import Unusable
 from unveil.data.options import Options
 from unveil.data.readers import tables
 from unveil.data.records import Unreadable
+from unveil.errors import Unusable
 from unveil.kinds.signal import Signal
 
 
@@ -60,7 +60,8 @@ def test_a_gap_splits_and_is_told_once_a_file(tmp_path):
     file = write(tmp_path / "a.csv", "time,x,y", *rows(4), *rows(3, 3.26), *rows(2, 9.0), *rows(2, 1.0))
     records = read(file)
     assert [records.load(i).shape[1] for i in range(len(records))] == [4, 3, 2, 2]
-    assert records.notes == ["a.csv: 2 gaps, the longest of 5.7 s after line 8 and time goes back after line 10, recording split there"]
+    assert records.notes == ["a.csv: 2 gaps, the longest of 5.7 s after line 8 and time goes back after line 10, "
+                             "recording split there"]
     one = read(write(tmp_path / "b.csv", "time,x,y", *rows(4), *rows(3, 3.26)))
     assert one.notes == ["b.csv: gap of 3.2 s after line 5, recording split there"]
 
@@ -72,8 +73,11 @@ def test_uneven_steps_below_one_and_a_half_are_no_gap(tmp_path):
     assert records.rate == pytest.approx(1 / 0.0165, rel=1e-5)
 
 
-@pytest.mark.parametrize("first, second", [("2024-05-01T23:59:59.500", "2024-05-02T00:00:00"), ("2024-05-01 10:00:00Z", "2024-05-01 10:00:00.500Z"),
-                                           ("2024-05-01T10:00:00+02:00", "2024-05-01T08:00:00.500+00:00")])
+@pytest.mark.parametrize("first, second", [
+    ("2024-05-01T23:59:59.500", "2024-05-02T00:00:00"),
+    ("2024-05-01 10:00:00Z", "2024-05-01 10:00:00.500Z"),
+    ("2024-05-01T10:00:00+02:00", "2024-05-01T08:00:00.500+00:00"),
+])
 def test_date_times(tmp_path, first, second):
     assert read(write(tmp_path / "a.csv", "timestamp,x", f"{first},1", f"{second},2")).rate == 2
 
@@ -129,7 +133,8 @@ def test_columns_of_other_files_are_matched_by_name(tmp_path):
 
 
 def test_names_of_labels_and_subjects_never_become_channels(tmp_path):
-    records = read(write(tmp_path / "a.csv", ",time,x,class,fine,subject,user", *(f"{i},{i},{i},1,{i // 2},3,4" for i in range(4))), labels="fine")
+    lines = (f"{i},{i},{i},1,{i // 2},3,4" for i in range(4))
+    records = read(write(tmp_path / "a.csv", ",time,x,class,fine,subject,user", *lines), labels="fine")
     assert records.channels == ["x"] and list(records.labels) == ["0", "1"]
     assert [note.split(" has ")[0] for note in records.notes] == ["a.csv: column 'class'", "a.csv: column 'user'"]
 
@@ -145,15 +150,17 @@ def test_labels_of_folders_groups_of_files_and_a_label_file(tmp_path):
         write(tmp_path / f"{name}.csv", "time,x,subject", "0,1,s", "1,1,s")
     beside = write(tmp_path / "labels.csv", "name,label", "a,walk")
     records = read(tmp_path, labels="folders", groups="files")
-    assert list(records.labels)[1:] == ["sit", "walk"] and list(records.groups)[1:] == [str(tmp_path / "sit/b.csv"), str(tmp_path / "walk/a.csv")]
+    assert list(records.labels)[1:] == ["sit", "walk"]
+    assert list(records.groups)[1:] == [str(tmp_path / "sit/b.csv"), str(tmp_path / "walk/a.csv")]
     assert len(read(tmp_path, labels=str(beside))) == 2
 
 
 @pytest.mark.parametrize("lines, words", [
-    (["time,x", "0,1", "1,zwei", "2,3"], "line 3, column 'x': 'zwei' is not a finite number; correct it or leave the cell empty"),
+    (["time,x", "0,1", "1,zwei", "2,3"], "line 3, column 'x': 'zwei' is not a finite number; correct it or leave it empty"),
     (["time,x", "0,1", "1,inf", "2,3"], "line 3, column 'x': 'inf' is not a finite number"),
     (["time,x", "0,1", "", "1,2", "2,1e99"], "line 5, column 'x': '1e99' is not a finite number"),
-    (["time,x", "0,1", "soon,2"], "line 3, column 'time': 'soon' is neither a number nor a date-time such as 2024-05-01T12:00:00.250"),
+    (["time,x,label", '0,1,"a', 'b"', "1,inf,c", "2,3,c"], "line 4, column 'x': 'inf' is not a finite number"),
+    (["time,x", "0,1", "soon,2"], "line 3, column 'time': 'soon' is neither a number nor a date-time such as 2024-05-01T12"),
     (["time,x", "0,1", ",2"], "line 3, column 'time': '' is neither a number nor a date-time"),
     (["time,x", "0,1", "1,2,3"], "line 3 has 3 cells, the names of columns in line 1 are 2"),
     (["time,x", "0,1", "1,\"2"], "line 3: unexpected end of data"),
@@ -161,7 +168,7 @@ def test_labels_of_folders_groups_of_files_and_a_label_file(tmp_path):
     (["time,x"], "has no rows below the names of its columns"),
     (["0,1", "1,2"], "line 1 holds no names of columns; put a line such as time,x,y,z,label above the numbers"),
     (["time,x,x", "0,1,2"], "line 1: two columns are called 'x'; rename one"),
-    (["time,note", "0,on", "1,off"], "has no column of numbers; line 2, column 'note': 'on' is not a finite number"),
+    (["time,note", "0,on", "1,off"], "has no column of numbers; column 'note' holds text (line 2: 'on')"),
 ])
 def test_what_is_wrong_in_a_file_is_named(tmp_path, lines, words):
     bad = write(tmp_path / "bad.csv", *lines)
@@ -176,7 +183,8 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, lines, words):
     np.testing.assert_array_equal(records.load(0), [[1, 2]])
 
 
-@pytest.mark.parametrize("content, words", [(b"", "is empty"), (b"time,x\n0,\xff\xfe\n", "is no UTF-8 text; save it as CSV in UTF-8")])
+@pytest.mark.parametrize("content, words", [
+    (b"", "is empty"), (b"time,x\n0,\xff\xfe\n", "is no UTF-8 text; save it as CSV in UTF-8")])
 def test_what_is_no_csv_is_named(tmp_path, content, words):
     (tmp_path / "bad.csv").write_bytes(content)
     with pytest.raises(Unusable, match=words):
@@ -186,14 +194,14 @@ def test_what_is_no_csv_is_named(tmp_path, content, words):
 def test_a_column_of_text_is_no_channel_and_said(tmp_path):
     records = read(write(tmp_path / "a.csv", "time,x,note", "0,1,on", "1,2,7", "2,3,off"))
     assert records.channels == ["x"]
-    assert records.notes == ["a.csv: column 'note' holds text (line 2, column 'note': 'on' is not a finite number): it is no channel"]
+    assert records.notes == ["a.csv: column 'note' holds text (line 2: 'on'): it is no channel"]
 
 
 def test_text_in_a_channel_of_the_other_files_sets_the_file_aside(tmp_path):
     for name in "ab":
         write(tmp_path / f"{name}.csv", "time,x,y", *rows(3))
     write(tmp_path / "c.csv", "time,x,y", "0,1,on", "1,2,off")
-    assert reason(read(tmp_path), tmp_path / "c.csv") == "line 2, column 'y': 'on' is not a finite number"
+    assert reason(read(tmp_path), tmp_path / "c.csv") == "column 'y' holds text (line 2: 'on'), but numbers in most files"
 
 
 def test_a_file_of_another_rate_is_set_aside(tmp_path):

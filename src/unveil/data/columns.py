@@ -27,7 +27,7 @@ class Columns:
         time: float64 ``(n,)`` as counted in the file, date-times as seconds; None where there is no such column.
         numbers: float32 ``(n,)`` by column, NaN where a cell is empty.
         words: codes int64 ``(n,)`` and the words they stand for, by column.
-        texts: the first cell that is no number, by column, of columns that hold mostly text.
+        texts: line and text of the first cell that is no number, by column, of columns that hold mostly text.
         empty: columns of numbers without a value.
     """
 
@@ -106,10 +106,10 @@ def _sorted_out(held: Columns, bad: dict[str, list]) -> Columns:
             held.empty.add(name)
         elif bad[name]:
             line, cell = bad[name][0]
-            place = f"line {line}, column {name!r}: {cell[:40]!r} is not a finite number"
             if 2 * len(bad[name]) <= filled:
-                raise Unreadable(f"{place}; correct it or leave the cell empty")
-            held.texts[name] = place
+                raise Unreadable(f"line {line}, column {name!r}: {cell[:40]!r} is not a finite number; correct it or leave "
+                                 "it empty")
+            held.texts[name] = f"line {line}: {cell[:40]!r}"
             del held.numbers[name]
     return held
 

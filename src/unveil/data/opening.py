@@ -37,11 +37,12 @@ def open_records(source, options: Options = Options(), say: Callable[[str], None
         return _kind(options.kind, (held.kind,), name, name), held.read(locate(name, held, say))
     if not name.startswith("hf:"):
         _must_exist(path, name)
-    for reader in map(_module, TABLE):
-        seen = reader.detect(path if not name.startswith("hf:") else name)
+    place, readers = (name, ["hub"]) if name.startswith("hf:") else (path, TABLE)
+    for reader in map(_module, readers):
+        seen = reader.detect(place)
         if seen:
-            kind = _kind(options.kind, reader.KINDS, seen, name)
-            return kind, reader.read(name if name.startswith("hf:") else path, options)
+            possible = reader.kinds(place) if hasattr(reader, "kinds") else reader.KINDS
+            return _kind(options.kind, possible, seen, name), reader.read(place, options)
     endings = sorted({p.suffix for p in list(path.rglob("*"))[:1000] if p.is_file()}) if path.is_dir() else [path.suffix]
     found = f"it holds files ending in {', '.join(map(repr, endings))}" if endings else "it is empty"
     raise Unusable(f"nothing in {path} can be read: {found}. Readable are pictures, .npy, .npz, .csv, .ts, .tar shards and "

@@ -111,7 +111,7 @@ def alignment(a, b) -> float:
 
 
 def uniformity(z, t: float = 2.0) -> float:
-    """``log mean exp(-t |u_i - u_j|^2)`` over pairs on the unit sphere (Wang and Isola 2020, eq. 2): 0 for a constant, above -4 t.
+    """``log mean exp(-t |u_i - u_j|^2)`` over pairs on the unit sphere (Wang and Isola 2020, eq. 2): 0 if constant, above -4 t.
 
     Args:
         z: ``(n, D)``, n at least 2.

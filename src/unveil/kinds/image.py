@@ -17,7 +17,7 @@ from unveil.contracts import Batch, Count, Fraction
 from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Files, Samples, encode_labels, in_memory
 from unveil.errors import Unusable
-from unveil.kinds.kind import Kind
+from unveil.kinds.kind import Kind, templates
 from unveil.randomness import Generator
 
 
@@ -158,19 +158,11 @@ class Image(Kind):
         return f'<img alt="" class="sample" src="data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}">'
 
     def planted(self, count: int, generator: Generator) -> Samples:
-        """Gratings of four directions, each at a random phase, contrast, brightness and noise that say nothing of it."""
         side = self.size or 16
-        keys = torch.arange(count)
-        label = keys % 4
-        y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-        turn = torch.pi * (label[:, None, None] / 4 + generator.uniform(1, 1, keys=keys, low=-0.05, high=0.05))
-        along = (x * turn.cos() + y * turn.sin()) * (2 * torch.pi * 3 / side)
-        wave = (along + generator.uniform(1, 1, keys=keys, high=2 * torch.pi)).sin()
-        contrast = generator.uniform(1, 1, keys=keys, low=0.1, high=0.3)
-        values = 0.5 + contrast * wave + generator.uniform(1, 1, keys=keys, low=-0.2, high=0.2)
-        values = (values + 0.1 * generator.normal(side, side, keys=keys)).clamp(0, 1)[:, None]
+        values, label = templates((1, side, side), count, generator)
+        values = (0.5 + 0.1 * values).clamp(0, 1)
         return Samples(lambda ids: (values[ids], None), count, shape=(side, side), channels=1, axes=("y", "x"), spacing=(1.0, 1.0),
-                       unit="px", labels=label.numpy(), classes=["0", "45", "90", "135"])
+                       unit="px", labels=label.numpy(), classes=["a", "b", "c", "d"])
 
 
 def _hwc(array: np.ndarray, layout: str | None) -> np.ndarray:

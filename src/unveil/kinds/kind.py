@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from unveil.contracts import Batch
@@ -52,3 +54,32 @@ class Kind:
     def planted(self, count: int, generator: Generator) -> Samples:
         """A tiny set with one hidden factor of four values that a method must find, labelled by it, for conformance."""
         raise NotImplementedError
+
+
+def templates(shape: tuple[int, ...], count: int, generator: Generator, noise: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Four smooth patterns, each sample one of them under a random gain, offset and white noise that say nothing of it.
+
+    Args:
+        shape: ``(C, *grid)`` of a sample.
+        count: number of samples.
+        generator: of patterns and samples.
+        noise: deviation of the noise over that of a pattern.
+
+    Returns:
+        ``(count, *shape)`` of deviation about 1.5 and labels ``(count,)``, in turn.
+    """
+    channels, *grid = shape
+    waves = torch.zeros(4, *shape)
+    for _ in range(4):
+        angle = generator.uniform(4, channels, *[1] * len(grid), high=2 * math.pi)
+        for axis, size in enumerate(grid):
+            place = torch.arange(size).view([-1 if a == axis else 1 for a in range(len(grid))]) / size
+            turns = generator.integers(1, 4, 4, channels, *[1] * len(grid))
+            angle = angle + 2 * math.pi * turns * place
+        waves = waves + angle.cos()
+    waves = waves / waves.std(list(range(1, waves.dim())), keepdim=True)
+    keys = torch.arange(count)
+    one = [1] * len(grid)
+    gain = generator.uniform(1, *one, keys=keys, low=0.7, high=1.4)
+    offset = generator.normal(channels, *one, keys=keys)
+    return gain * waves[keys % 4] + 0.5 * offset + noise * generator.normal(*shape, keys=keys), keys % 4

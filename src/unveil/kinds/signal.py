@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import replace
 
@@ -14,7 +13,7 @@ from unveil.contracts import Batch, Count, Positive
 from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
 from unveil.errors import Unusable
-from unveil.kinds.kind import Kind
+from unveil.kinds.kind import Kind, templates
 from unveil.randomness import Generator
 
 
@@ -144,18 +143,9 @@ class Signal(Kind):
         return f'<svg viewBox="0 0 {width} {min(height, 96)}" class="sample">{"".join(lines)}</svg>'
 
     def planted(self, count: int, generator: Generator) -> Samples:
-        """Four frequencies, each at a random phase, gain, offset and noise that say nothing of it."""
-        keys = torch.arange(count)
-        label = keys % 4
-        time = torch.arange(self.window) / self.window
-        cycles = 2.0 + 1.5 * label[:, None, None].float() + generator.uniform(1, 1, keys=keys, low=-0.3, high=0.3)
-        phase = generator.uniform(2, 1, keys=keys)
-        wave = (2 * math.pi * (cycles * time + phase)).sin()
-        gain = generator.uniform(2, 1, keys=keys, low=0.5, high=2.0)
-        offset = generator.normal(2, 1, keys=keys)
-        values = gain * wave + offset + 0.5 * generator.normal(2, self.window, keys=keys)
-        return Samples(lambda ids: (values[ids], None), count, shape=(self.window,), channels=2, axes=("t",), spacing=(1.0,), unit="sample",
-                       labels=label.numpy(), classes=["2", "3.5", "5", "6.5"], groups=(keys % 8).numpy())
+        values, label = templates((2, self.window), count, generator)
+        return Samples(lambda ids: (values[ids], None), count, shape=(self.window,), channels=2, axes=("t",), spacing=(1.0,),
+                       unit="sample", labels=label.numpy(), classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)
 
 
 def _channels_first(x: np.ndarray, layout: str | None) -> np.ndarray:

@@ -39,7 +39,7 @@ class LeJEPA(Method):
 
     source = "arXiv 2511.08544; rbalestr-lab/lejepa"
     twins = {"no SIGReg": dict(weight=0.0)}
-    tiny = dict(hidden=64, projection=16, slices=64, local_views=0)
+    tiny = dict(hidden=64, projection=16, slices=64, local_views=0, global_area=(0.5, 1.0), strength=0.5, symmetry=False)
     per_batch = {"weight": 128}
 
     def __init__(self, encoder: Encoder, *, weight: Fraction = 0.05, global_views: Count = 2, local_views: NotNegative = 8,

@@ -27,7 +27,7 @@ class SimCLR(Method):
 
     source = "arXiv 2002.05709; google-research/simclr"
     twins = {"views that are equal": dict(area=(1.0, 1.0), strength=0.0, symmetry=False)}
-    tiny = dict(hidden=64, projection=32, temperature=0.2)
+    tiny = dict(hidden=64, projection=32, temperature=0.2, area=(0.5, 1.0), strength=0.5, symmetry=False)
 
     def __init__(self, encoder: Encoder, *, temperature: Positive = 0.1, hidden: Count = 2048, projection: Count = 128,
                  area: tuple[Fraction, Fraction] = (0.08, 1.0), strength: NotNegative = 2.0, symmetry: bool = True):

@@ -30,7 +30,7 @@ class VICReg(Method):
 
     source = "arXiv 2105.04906; facebookresearch/vicreg"
     twins = {"no variance term": dict(variance=0.0, covariance=0.0)}
-    tiny = dict(hidden=64, projection=64)
+    tiny = dict(hidden=64, projection=64, area=(0.5, 1.0), strength=0.5, symmetry=False)
 
     def __init__(self, encoder: Encoder, *, invariance: NotNegative = 25.0, variance: NotNegative = 25.0, covariance: NotNegative = 1.0,
                  hidden: Count = 8192, projection: Count = 8192, area: tuple[Fraction, Fraction] = (0.08, 1.0),

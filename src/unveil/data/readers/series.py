@@ -69,7 +69,8 @@ def read(path: Path, options: Options) -> Records:
     tests = {file for file in heads if file.endswith("_TEST.ts") and file.removesuffix("_TEST.ts") + "_TRAIN.ts" in heads}
     names = [f"{case.file} line {case.line}" if case.line else case.file for case in cases]
     labels = np.array([case.label for case in cases])
-    notes = [f"{file}: cases end with a number to predict, which is not used as a label" for file, head in heads.items() if head.target]
+    targets = [file for file, head in heads.items() if head.target]
+    notes = [f"{file}: cases end with a number to predict, which is not used as a label" for file in targets]
     return Records(names, lambda i: _values(cases[i]), layout="ct", rate=options.rate, notes=notes,
                    labels=labels if any(labels) else None,
                    groups=np.array([case.file for case in cases]) if options.groups == "files" else None,
@@ -81,8 +82,8 @@ def _same_classes(heads: dict[str, Head]) -> None:
     for file, head in heads.items():
         if head.classes != usual.classes:
             said = [" ".join(classes or ["none"]) for classes in (usual.classes, head.classes)]
-            raise Unusable(f"{first} has the classes {said[0]}, {file} has {said[1]}: these are different data sets; name one file, "
-                           "or the folder of one set")
+            raise Unusable(f"{first} has the classes {said[0]}, {file} has {said[1]}: these are different data sets; "
+                           "name one file, or the folder of one set")
 
 
 def _cases(file: str) -> list[Case]:

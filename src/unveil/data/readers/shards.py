@@ -1,50 +1,39 @@
-"""Tar shards in the layout of WebDataset: ``key.jpg`` or ``key.npy`` beside ``key.cls``, ``key.txt`` or ``key.json``.
-
-A shard is indexed by its headers, then read in place; nothing is ever unpacked, so no name in it can lead anywhere.
-"""
+"""Tar shards in the layout of WebDataset: ``key.jpg`` or ``key.npy`` beside ``key.cls``, ``key.txt`` or ``key.json``."""
 
 from __future__ import annotations
 
-import os
-import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from unveil.data.options import Options
-from unveil.data.readers.pictures import walk
+from unveil.data.readers.pictures import ENDINGS, decode, walk
 from unveil.data.records import Records, Unreadable
+from unveil.data.runs import GROUPS, LABELS, plain
+from unveil.data.tars import Members, files, index, last, named
 from unveil.errors import Unusable
 
 NAME = "shards"
 KINDS = ("image", "signal")
-WORDS = ("cls", "json", "txt")
-LONGEST_WORD = 1 << 16
+VALUES = {*ENDINGS, ".npy"}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a record lies in its shard, or why it cannot be used; what is said of it."""
+    """Where a record lies in its shard, or why it cannot be used, and what is said of it."""
 
     shard: str
     key: str
-    start: int
-    size: int
-    picture: bool
+    start: int = 0
+    size: int = 0
+    picture: bool = False
     fault: str = ""
     label: str = ""
     group: str = ""
-
-
-@dataclass
-class Members:
-    """Members of one key, by ending: offset and size of what can be a record, text of what can be a label."""
-
-    values: dict[str, tuple[int, int]] = field(default_factory=dict)
-    words: dict[str, str] = field(default_factory=dict)
 
 
 def detect(path: Path) -> str | None:
@@ -55,34 +44,36 @@ def detect(path: Path) -> str | None:
 
 
 def kinds(path: Path) -> tuple[str, ...]:
-    """What the first members of the first shard that can be read may be: a picture is an image, an array can be either kind."""
+    """The kinds that the first files of the first readable shard can be: a picture is an image, an array can be either."""
     for shard in _shards(path):
-        endings = {_named(member.name)[1] for member in islice(_members(shard, []), 100)}
-        if any(_is_value(ending) for ending in endings):
-            return KINDS if any(_last(ending) == ".npy" for ending in endings) else ("image",)
-    return KINDS
+        try:
+            endings = {last(named(member.name)[1]) for member in islice(files(shard, []), 100)} & VALUES
+        except Unreadable:
+            continue
+        if endings:
+            return KINDS if ".npy" in endings else ("image",)
+    raise Unusable(f"{path} holds no picture or .npy in tar files that can be read")
 
 
 def read(path: Path, options: Options) -> Records:
-    """Records of one shard or of all below a folder, read when asked for. A shard that cannot be used is one record that says why.
+    """Records of all shards, read when asked for. A shard that cannot be used is one record that says why.
 
     Raises:
-        Unusable: where there is nothing to read, or nothing has the label that the options name.
+        Unusable: where nothing can be used, or nothing has the label that the options name.
     """
     notes: list[str] = []
     places = [place for shard in _shards(path) for place in _places(shard, options, notes)]
     if all(place.fault for place in places):
         first = f"; {places[0].shard}: {places[0].fault}" if places else ""
         raise Unusable(f"{path} holds no picture or .npy that can be used{first}")
-    labels, groups = np.array([place.label for place in places]), np.array([place.group for place in places])
-    own = options.labels not in (None, "folders") and not options.label_file
-    if not any(labels) and (own or options.labels == "folders"):
-        raise Unusable(f"no sample in {path} has a label {options.labels!r}; name an ending (cls, txt), a key of its .json, or folders")
-    if not own and len(labels) > 10 and len(set(labels)) == len(labels):
-        notes.append("every sample has a label of its own: these are taken for captions, not classes")
+    labels = np.array([place.label for place in places])
+    groups = np.array([place.shard if options.groups == "files" else place.group for place in places])
+    if options.labels and not options.label_file and not any(labels):
+        raise Unusable(f"no sample in {path} has a label {options.labels!r}; name an ending (cls, txt), a key of its .json, "
+                       "or folders")
+    if not options.labels and len(labels) > 10 and len(set(labels)) == len(labels):
+        notes.append("every sample has a label of its own: they are taken for captions, not classes")
         labels = labels[:0]
-    if options.groups == "files":
-        groups = np.array([place.shard for place in places])
     return Records([f"{place.shard}/{place.key}".rstrip("/") for place in places], lambda i: _load(places[i], options),
                    layout=options.layout if options.kind == "signal" else "hwc", rate=options.rate, notes=notes,
                    labels=labels if any(labels) else None, groups=groups if any(groups) else None)
@@ -92,24 +83,81 @@ def _shards(path: Path) -> list[str]:
     return [str(path)] if path.is_file() else list(walk(path, {".tar"}))
 
 
-def _members(shard: str, notes: list[str]) -> Iterator[tarfile.TarInfo]:
-    """The plain files in a shard that are there in full; what is cut off or damaged is noted and ends it.
+def _places(shard: str, options: Options, notes: list[str]) -> list[Place]:
+    try:
+        held = index(shard, VALUES, notes)
+    except (Unreadable, OSError) as why:
+        return [Place(shard, "", fault=str(why))]
+    return [_place(shard, key, sample, options) for key, sample in held.items()]
+
+
+def _place(shard: str, key: str, sample: Members, options: Options) -> Place:
+    arrays = [ending for ending in sample.values if last(ending) == ".npy"]
+    pictures = [ending for ending in sample.values if ending not in arrays]
+    may = arrays if options.kind == "signal" else pictures or arrays
+    simple = [ending for ending in may if "." not in ending]
+    chosen = simple if len(simple) == 1 else may
+    if len(chosen) != 1:
+        fault = f"holds {', '.join(chosen)}; keep one, or let names differ before their first dot" if chosen else "holds no .npy"
+        return Place(shard, key, fault=fault)
+    start, size = sample.values[chosen[0]]
+    wanted = GROUPS if options.groups in (None, "files") else (plain(options.groups),)
+    return Place(shard, key, start, size, chosen[0] not in arrays, label=_label(key, sample, options),
+                 group=_fact(sample.facts, wanted))
+
+
+def _label(key: str, sample: Members, options: Options) -> str:
+    if options.labels == "folders":
+        return key.partition("/")[0] if "/" in key else ""
+    if options.label_file:
+        return ""
+    if options.labels:
+        return sample.words.get(options.labels) or _fact(sample.facts, (plain(options.labels),))
+    return sample.words.get("cls") or _fact(sample.facts, LABELS) or sample.words.get("txt", "")
+
+
+def _fact(facts: Mapping[str, object], known: tuple[str, ...]) -> str:
+    """The first of the ``known`` names that a ``.json`` gives a word or number for."""
+    held = {plain(name): value for name, value in facts.items() if isinstance(value, (str, int, float))}
+    return next((str(held[name]) for name in known if name in held), "")
+
+
+def _load(place: Place, options: Options) -> np.ndarray:
+    """A record: a picture ``(H, W, C)``, or a series as it lies.
 
     Raises:
-        Unreadable: where not even the first header can be read.
+        Unreadable: where it is damaged, or no array of numbers.
     """
-    size, count, whole = os.path.getsize(shard), 0, False
+    if place.fault:
+        raise Unreadable(place.fault)
+    with open(place.shard, "rb") as stream:
+        stream.seek(place.start)
+        content = io.BytesIO(stream.read(place.size))
+    if place.picture:
+        return decode(content)
     try:
-        with tarfile.open(shard, "r:") as archive:
-            while member := archive.next():
-                archive.members.clear()
-                if member.isreg() and not member.issparse() and member.offset_data + member.size <= size:
-                    count += 1
-                    yield member
-            archive.fileobj.seek(archive.offset)
-            whole = archive.fileobj.read(512) == bytes(512)
-    except (tarfile.TarError, OSError) as why:
-        if not count:
-            raise Unreadable(f"is no plain tar file that can be read ({why}); a compressed one must be decompressed first") from why
-    if not whole:
-        notes.append(f"{shard} is cut short or damaged after {count} files: those before are used")
+        values = np.load(content, allow_pickle=False)
+    except Exception as why:  # a damaged header can raise anything
+        pickled = "allow_pickle" in str(why)
+        raise Unreadable("holds Python objects, which are never loaded" if pickled else f"is no .npy: {why}") from why
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "uif":
+        raise Unreadable("holds no array of numbers")
+    return values if options.kind == "signal" else _hwc(values, options.layout)
+
+
+def _hwc(values: np.ndarray, layout: str | None) -> np.ndarray:
+    """An array as a picture ``(H, W, C)``.
+
+    Raises:
+        Unreadable: where it has not 2 or 3 axes.
+        Unusable: where it is not certain which axis is of channels.
+    """
+    if values.ndim == 2:
+        return values[..., None]
+    shape = "x".join(map(str, values.shape))
+    if values.ndim != 3:
+        raise Unreadable(f"is {shape}; a picture has 2 or 3 axes")
+    few = [name for name, axis in (("chw", 0), ("hwc", 2)) if values.shape[axis] <= 16]
+    if layout is None and len(few) != 1:
+        raise Unusable(f"an array of {shape} can have its channels first or last. Say which:\n  --layout chw\n  --layout hwc")
+    return np.moveaxis(values, 0, -1) if (layout or few[0]) == "chw" else values

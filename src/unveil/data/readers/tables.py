@@ -102,10 +102,13 @@ def _runs(file: str, table: Table | Unreadable, channels: list[str], rate: float
 def _misfit(table: Table, channels: list[str], rate: float | None) -> Unreadable | None:
     """Why a file does not go with the others."""
     if not channels:
-        return Unreadable("; ".join(["has no column of numbers", *table.held.texts.values()]))
+        texts = (f"column {name!r} holds text ({place})" for name, place in table.held.texts.items())
+        return Unreadable("; ".join(["has no column of numbers", *texts]))
     lacking = next((name for name in channels if name not in table.held.numbers), None)
+    if lacking in table.held.texts:
+        return Unreadable(f"column {lacking!r} holds text ({table.held.texts[lacking]}), but numbers in most files")
     if lacking:
-        return Unreadable(table.held.texts.get(lacking, f"has no column {lacking!r}, which most files have"))
+        return Unreadable(f"has no column {lacking!r}, which most files have")
     if table.rate and abs(table.rate / rate - 1) > 0.05:
         return Unreadable(f"has {table.rate:.4g} rows a second, most files have {rate:.4g}; keep it in a folder of its own")
     return None
