@@ -113,8 +113,7 @@ def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, 
     """Runs a resolved recipe on samples and saves the kept encoder; goes on where an interrupted run of it stopped."""
     method = recipe.build_method(recipe.build_encoder(samples.spec()))
     settings = recipe.training()
-    total = settings.total(len(samples))
-    monitor = Monitor(total=total, every=max(1, total // 50), labels=samples.labels, groups=samples.groups)
+    monitor = Monitor(settings.total(len(samples)), labels=by_id(samples, samples.labels), groups=by_id(samples, samples.groups))
     loop = Loop(method, kind, samples, settings, seed=recipe.seed, folder=folder / "checkpoints" if folder else None,
                 definition=definition({"recipe": recipe.to_json(), "samples": len(samples)}), monitor=monitor, show=show, say=say)
     ending = loop.run()
@@ -174,6 +173,15 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
         run.rows = judge_encoder(taught, parts, budgets=budgets, seed=seed, say=say)
     write_json(folder / "results.json", {"rows": run.rows, "ending": vars(ending), "data": facts, "recipe": recipe.to_json()})
     return run
+
+
+def by_id(samples: Samples, column: np.ndarray | None) -> np.ndarray | None:
+    """A column of a subset as one that is indexed by sample id, -1 elsewhere."""
+    if column is None:
+        return None
+    whole = np.full(int(samples.index.max()) + 1, -1)
+    whole[samples.index.numpy()] = column
+    return whole
 
 
 def describe(samples: Samples, parts: Split | None) -> dict[str, Any]:

@@ -135,13 +135,13 @@ def test_offset_hides_from_effective_rank_only():
 
 def test_panel_agrees_with_its_functions():
     labels = rng.integers(0, 3, 150)
-    figures = panel.panel(torch.tensor(VIEWS[:2]), VIEWS[:2, :, :6], target=VIEWS[2], labels=labels, groups=np.arange(150))
+    figures = panel.panel(torch.tensor(VIEWS[:2]), VIEWS[:2, :, :6], target=VIEWS[2, :, :6], labels=labels, groups=np.arange(150))
     for part, views in (("embedding", VIEWS[:2]), ("projection", VIEWS[:2, :, :6])):
         for name in ("rankme", "effective_rank", "alpha_req", "redundancy", "spread", "deviation", "uniformity"):
             assert figures[f"{part}/{name}"] == pytest.approx(getattr(panel, name)(views[0]), rel=1e-6), name
         assert figures[f"{part}/lidar"] == panel.lidar(views) and figures[f"{part}/view_distance"] == panel.view_distance(views)
         assert figures[f"{part}/alignment"] == panel.alignment(*views)
-    assert figures["embedding/teacher_distance"] == pytest.approx(panel.alignment(VIEWS[0], VIEWS[2]))
+    assert figures["projection/teacher_distance"] == pytest.approx(panel.alignment(VIEWS[0, :, :6], VIEWS[2, :, :6]))
     assert figures["embedding/knn"] == panel.knn(VIEWS[0], labels)
     assert (figures["projection/width"], figures["projection/rows"]) == (6, 150)
     assert all(type(value) is float for value in figures.values())

@@ -21,16 +21,17 @@ class Monitor:
 
     Args:
         total: steps of the run.
-        every: steps between panels; the first is made at the first chance, to know the state before learning, and one at the end.
+        every: steps between panels, from 20 up a matter of 2 % of a step's time; None for 20, or 1/500 of the run where that is more.
+            The first panel is made at the first chance, to know the state before learning, and one at the end.
         labels: ``(N,)`` integers by sample id, negative for none; they stay here, for the figure of kNN.
         groups: ``(N,)`` integers by sample id: recordings, subjects. Neighbours come from other groups, or at least other samples.
         rows: features to judge by; None for 4 times the width of the wider layer, from 512 to 8192.
         history: earlier rows of the same run, where it is resumed.
     """
 
-    def __init__(self, total: int, every: int = 20, *, labels=None, groups=None, rows: int | None = None,
+    def __init__(self, total: int, every: int | None = None, *, labels=None, groups=None, rows: int | None = None,
                  history: Iterable[dict[str, float]] = ()):
-        self.total, self.every, self.rows = total, every, rows
+        self.total, self.every, self.rows = total, every or max(20, total // 500), rows
         self.labels = None if labels is None else torch.as_tensor(labels)
         self.groups = None if groups is None else torch.as_tensor(groups)
         self.history = [row for row in history if "embedding/width" in row]
@@ -44,13 +45,13 @@ class Monitor:
         Args:
             index: of the step, from 0.
             batch: samples, of which ``ids (B,)`` are read.
-            output: its ``shown`` holds ``embedding (views, B, D)`` and may hold ``projection`` and, shaped as ``embedding``, ``target``.
+            output: its ``shown`` holds ``embedding (views, B, D)`` and may hold ``projection``, and ``target`` of the shape of the latter.
         """
         shown = {name: output.shown[name] for name in PARTS if name in output.shown}
         if "embedding" not in shown:
             return
         target = output.shown.get("target")
-        if target is not None and target.shape == shown["embedding"].shape:
+        if target is not None and target.shape == shown.get("projection", shown["embedding"]).shape:
             shown["target"] = target
         if self.kept.maxlen is None:
             wanted = self.rows or min(MOST, max(LEAST, 4 * max(z.shape[-1] for z in shown.values())))

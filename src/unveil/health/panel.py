@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-PAIRS = 1024  # rows that :func:`panel` makes figures over all pairs of rows of, evenly spaced: their cost goes with the square
+PAIRS = 512  # rows that :func:`panel` makes figures over all pairs of rows of, evenly spaced: their cost goes with the square
 PARTS = ("embedding", "projection")
 
 
@@ -130,7 +130,9 @@ def view_distance(views) -> float:
         views: ``(q, n, D)``, q at least 2.
     """
     views = _double(views)
-    within, total = float(views.var(0).mean(0).sum()), float(views.flatten(0, 1).var(0).sum())
+    means, count = views.mean(0), views.shape[0] * views.shape[1]
+    within = float((views - means).square().sum()) / (count - len(means))
+    total = float((views - means.mean(0)).square().sum()) / (count - 1)
     return within / total if total > 0 else 0.0
 
 
@@ -170,7 +172,7 @@ def panel(embedding, projection=None, *, target=None, labels=None, groups=None) 
     Args:
         embedding: ``(n, D)``, or ``(q, n, D)`` with q views of each sample; spectra are of the first view.
         projection: the same samples after the projector, or None.
-        target: the teacher's embedding, shaped as ``embedding``.
+        target: what the teacher makes of the samples, shaped as ``projection``, or ``embedding`` where there is none.
         labels: ``(n,)`` integers, negative for none; for kNN alone.
         groups: ``(n,)`` integers, see :func:`knn`.
 
@@ -181,11 +183,12 @@ def panel(embedding, projection=None, *, target=None, labels=None, groups=None) 
     for part, z in zip(PARTS, (embedding, projection), strict=True):
         if z is not None:
             figures |= {f"{part}/{name}": value for name, value in _part(_views(z)).items()}
-    if "embedding/finite" in figures:
+    if any(f"{part}/finite" in figures for part in PARTS):
         return figures
     z = _views(embedding)[0]
     if target is not None:
-        figures["embedding/teacher_distance"] = alignment(z, _views(target)[0])
+        part, student = (PARTS[0], embedding) if projection is None else (PARTS[1], projection)
+        figures[f"{part}/teacher_distance"] = alignment(_views(student)[0], _views(target)[0])
     if labels is not None:
         at = _evenly(len(z), z.device)
         share = knn(z[at], torch.as_tensor(labels)[at.cpu()], None if groups is None else torch.as_tensor(groups)[at.cpu()])

@@ -98,12 +98,12 @@ def _collapse(rows: Sequence[Row], part: str, patience: int) -> list[Finding]:
                 for s, top, x, most in zip(spread, most_spread, size, most_size, strict=True)]
     flat = [r < max(min(LINE, row[f"{part}/width"] / 4), FLAT * top) for r, top, row in zip(rank, most_rank, rows, strict=True)]
     if (since := _since(rows, complete, patience)) is not None:
-        was = f" (highest: spread {most_spread[-1]:.2g}, deviation {most_size[-1]:.2g})" if len(rows) > 1 else ""
-        sentence = (f"{part} collapsed {_from(since)}: its features are nearly the same for all samples, {_state(rows[-1], part)}, "
-                    f"deviation {size[-1]:.2g}{was}{_other(rows[-1], part)}")
+        was = [f", was {top:.2g}" if len(rows) > 1 else "" for top in (most_spread[-1], most_size[-1])]
+        sentence = (f"{part} collapsed {_from(since)}: its features are nearly the same for all samples (spread {spread[-1]:.2g}"
+                    f"{was[0]}; deviation {size[-1]:.2g}{was[1]}){_other(rows[-1], part)}")
         return [Finding("collapse", part, since, sentence, _ADVICE["collapse"], True)]
     if (since := _since(rows, flat, patience)) is not None:
-        was = f" (highest: {most_rank[-1]:.3g})" if len(rows) > 1 else ""
+        was = f" (was {most_rank[-1]:.3g})" if len(rows) > 1 else ""
         sentence = f"{part} uses few of its dimensions {_from(since)}: {_state(rows[-1], part)}{was}{_other(rows[-1], part)}"
         return [Finding("dimensional collapse", part, since, sentence, _ADVICE["dimensional collapse"], False)]
     return []

@@ -56,7 +56,7 @@ class Kind:
         raise NotImplementedError
 
 
-def templates(shape: tuple[int, ...], count: int, generator: Generator, noise: float = 1.0) -> tuple[Tensor, Tensor]:
+def templates(shape: tuple[int, ...], count: int, generator: Generator, noise: float = 0.5) -> tuple[Tensor, Tensor]:
     """Four smooth patterns, each sample one of them under a random gain, offset and white noise that say nothing of it.
 
     Args:

@@ -40,7 +40,7 @@ def block_size(grid: tuple[int, ...], share: float, aspect: float) -> tuple[int,
     *outer, height, width = (1, 1, *grid)[-max(2, len(grid)):]
     area = int(height * width * share)
     if height == 1:
-        return (max(1, min(area, width - 1)),)
+        return (*outer, *grid[-2:-1], max(1, min(area, width - 1)))
     sides = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
     return (*outer, max(1, min(sides[0], height - 1)), max(1, min(sides[1], width - 1)))
 
@@ -74,18 +74,20 @@ def layouts(grid: tuple[int, ...], target: tuple[int, ...], context: tuple[int, 
 
 
 @lru_cache(maxsize=256)
-def _shortest(grid: tuple[int, ...], target: tuple[int, ...], context: tuple[int, ...], blocks: int, border: bool,
-              least: int, draws: int = 128) -> int:
-    """Number of context tokens that all samples of a batch get: the fewest among ``draws`` fixed layouts.
+def _spare(grid: tuple[int, ...], target: tuple[int, ...], context: tuple[int, ...], blocks: int, border: bool, least: int,
+           draws: int = 128) -> tuple[int, Tensor, Tensor]:
+    """Those of ``draws`` fixed layouts whose context is longer than ``least``: the fewest context tokens among them, which is
+    what all samples of a batch get, and the layouts, as :func:`layouts` returns them.
 
     The published code takes the fewest in the local batch; a fixed set keeps the count equal on all processes.
     """
-    _, seen = layouts(grid, target, context, blocks, border, Generator("shortest"), torch.arange(draws))
-    counts = [count for count in seen.sum(-1).flatten().tolist() if count > least]
-    if not counts:
+    corners, seen = layouts(grid, target, context, blocks, border, Generator("shortest"), torch.arange(draws))
+    count = seen.sum(-1)[:, 0]
+    good = count > least
+    if not good.any():
         raise Unusable(f"a token grid of {'x'.join(map(str, grid))} leaves no context of more than {least} tokens beside {blocks} "
                        f"target blocks of {'x'.join(map(str, target))}: use smaller patches, or lower --method.min_keep")
-    return min(counts)
+    return int(count[good].min()), corners[good, 0], seen[good, 0]
 
 
 def multiblock(grid: tuple[int, ...], generator: Generator, keys: Tensor, *, blocks: int, target_scale: tuple[float, float],
@@ -94,7 +96,8 @@ def multiblock(grid: tuple[int, ...], generator: Generator, keys: Tensor, *, blo
     """I-JEPA's masks (Assran et al. 2023): several large target blocks, and one larger context block without them.
 
     Block sizes are drawn once a step, positions for each sample. A sample whose context would be shorter than the batch's
-    draws again, up to ``tries`` layouts at once, so this never loops.
+    takes the first of ``tries`` layouts that is long enough, else one of a fixed set that are: so this never loops, and a
+    context never shows a target.
 
     Args:
         min_keep: a context must have more tokens than this.
@@ -107,13 +110,12 @@ def multiblock(grid: tuple[int, ...], generator: Generator, keys: Tensor, *, blo
     target = block_size(grid, _between(target_scale, draw), _between(target_aspect, tied))
     context = block_size(grid, _between(context_scale, generator.number()), 1.0)
     border = not faithful
-    kept = _shortest(grid, target, context, blocks, border, min_keep)
-    corners, seen = layouts(grid, target, context, blocks, border, generator, keys, tries)
-    count = seen.sum(-1)
-    enough = count >= kept
-    pick = torch.where(enough.any(1), enough.int().argmax(1), count.argmax(1))
-    row = torch.arange(len(keys), device=keys.device)
-    corners, seen = corners[row, pick], seen[row, pick]
+    kept, *spare = _spare(grid, target, context, blocks, border, min_keep)
+    drawn = layouts(grid, target, context, blocks, border, generator, keys, tries)
+    enough = drawn[1].sum(-1) >= kept
+    pick, any_at = generator.integers(0, len(spare[0]), keys=keys), torch.arange(len(keys), device=keys.device)
+    corners, seen = (torch.where(enough.any(1).view(-1, *[1] * (fixed.dim() - 1)), own[any_at, enough.int().argmax(1)],
+                                 fixed.to(keys.device)[pick]) for own, fixed in zip(drawn, spare))
     tokens = seen.shape[-1]
     rank = torch.arange(tokens, device=keys.device) / tokens if faithful else generator.uniform(tokens, keys=keys)
     order = (rank - seen.float()).argsort(dim=-1, stable=True)[:, :kept]

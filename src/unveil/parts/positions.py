@@ -15,7 +15,7 @@ def grid_coordinates(grid: tuple[int, ...], device: torch.device | str = "cpu") 
 
 
 def sincos(where: Tensor, width: int, base: float = 10000.0) -> Tensor:
-    """Fixed sine and cosine features of coordinates (Vaswani et al. 2017; MAE's form, first axis first).
+    """Fixed sine and cosine features of coordinates (Vaswani et al. 2017), last axis first, as MAE's and I-JEPA's tables are.
 
     Args:
         where: ``(..., axes)``.
@@ -28,7 +28,7 @@ def sincos(where: Tensor, width: int, base: float = 10000.0) -> Tensor:
     axes = where.shape[-1]
     half = width // (2 * axes)
     rate = base ** (-torch.arange(half, device=where.device, dtype=torch.float32) / max(half, 1))
-    angle = where.float()[..., None] * rate
+    angle = where.float().flip(-1)[..., None] * rate
     table = torch.cat([angle.sin(), angle.cos()], -1).flatten(-2)
     return torch.nn.functional.pad(table, (0, width - table.shape[-1]))
 

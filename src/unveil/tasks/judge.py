@@ -18,7 +18,8 @@ from unveil.tasks.knn import knn_predict
 from unveil.tasks.linear import fit, predict
 from unveil.tasks.supervised import Supervised, train_on_labels
 
-FEW = 0.1
+FEW = 0.1  # C of the probe on few labels
+NETWORK_DRAWS = 3  # repeats of training a whole network, which takes a hundred times longer than a probe
 
 
 def draw(labels: np.ndarray, each: int | None, number: int, seed: int = 0) -> np.ndarray:
@@ -98,7 +99,7 @@ def _knn(train: Embedded, test: Embedded, classes: int) -> float:
 
 def _supervised(split: Split, network: Encoder, kind, classes: int, each, draws: int, seed: int, settings: Supervised, device):
     values, at = [], None
-    for number in range(draws if each else 1):
+    for number in range(min(draws, NETWORK_DRAWS) if each else 1):
         at = draw(split.train.labels, each, number, seed)
         answer = train_on_labels(network, split.train.subset(at), split.train.labels[at], classes, kind, settings, seed + number, device)
         values.append(_accuracy(embed(split.test, answer, device=device).features.argmax(-1), split.test.labels))

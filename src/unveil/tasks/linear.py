@@ -22,7 +22,7 @@ def logistic(x: Tensor, y: Tensor, classes: int, costs: Tensor, weight: Tensor |
     eigendecomposition serves all C.
 
     Args:
-        x: ``(n, D)``, standardised.
+        x: ``(n, D)``, standardised; the precision of the work is its own.
         y: int64 ``(n,)``.
         classes: number of classes.
         costs: ``(R,)`` values of C, as scikit-learn counts them.
@@ -32,7 +32,7 @@ def logistic(x: Tensor, y: Tensor, classes: int, costs: Tensor, weight: Tensor |
     Returns:
         ``(R, D + 1, classes)``, the last row the bias.
     """
-    x = torch.cat([x.double(), torch.ones(len(x), 1, dtype=torch.float64, device=x.device)], 1)
+    x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
     weight = torch.ones(len(x), dtype=x.dtype, device=x.device) if weight is None else weight.to(x.dtype)
     target = torch.nn.functional.one_hot(y, classes).to(x.dtype)
     spectrum, basis = torch.linalg.eigh(x.T @ (x * weight[:, None]))
@@ -62,7 +62,7 @@ def _descend(x, target, weight, spectrum, basis, costs, steps) -> Tensor:
 
 def predict(w: Tensor, x: Tensor) -> Tensor:
     """Class of each row for each regression: ``(R, n)``."""
-    return (x.double() @ w[:, :-1] + w[:, -1:]).argmax(-1)
+    return (x.to(w.dtype) @ w[:, :-1] + w[:, -1:]).argmax(-1)
 
 
 def fit(x: Tensor, y: np.ndarray, groups: np.ndarray | None, classes: int, cost: float | None, folds: int = 5) -> Tensor:
@@ -73,7 +73,7 @@ def fit(x: Tensor, y: np.ndarray, groups: np.ndarray | None, classes: int, cost:
     mean, std = standardiser(x)
     z, y = (x - mean) / std, torch.as_tensor(y)
     chosen = choose_cost(z, y, groups, classes, folds) if cost is None else cost
-    w = logistic(z, y, classes, torch.tensor([chosen]))[0]
+    w = logistic(z.double(), y, classes, torch.tensor([chosen]))[0]
     scaled = w[:-1] / std[:, None].double()
     return torch.cat([scaled, w[-1:] - (mean.double() @ scaled)[None]])
 
@@ -84,7 +84,7 @@ def choose_cost(z: Tensor, y: Tensor, groups: np.ndarray | None, classes: int, f
     right = torch.zeros(len(GRID))
     for fold in range(1 if len(z) > 5000 else part.max() + 1):
         held = torch.as_tensor(part == fold)
-        w = logistic(z, y, classes, torch.tensor(GRID), weight=(~held).double(), steps=100)
+        w = logistic(z, y, classes, torch.tensor(GRID), weight=(~held).float(), steps=100)
         right += (predict(w, z[held]) == y[held]).float().sum(1)
     return GRID[int(right.argmax())]
 

@@ -50,6 +50,7 @@ def train_on_labels(encoder: Encoder, samples: Samples, labels: np.ndarray, clas
     optimiser = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.decay)
     target = torch.as_tensor(labels, device=device)
     size = min(settings.batch, len(samples))
+    bf16 = torch.cuda.is_bf16_supported() if target.is_cuda else torch.cpu._is_avx512_bf16_supported()
     total = max(settings.steps, round(settings.epochs * len(samples) / size))
     for step in range(total):
         generator = Generator(seed, "supervised", step, device=device)
@@ -58,7 +59,8 @@ def train_on_labels(encoder: Encoder, samples: Samples, labels: np.ndarray, clas
         view, = kind.view(batch, 1, area=settings.area, size=1.0, strength=settings.strength, symmetry=True, generator=generator)
         for group in optimiser.param_groups:
             group["lr"] = settings.lr * warmup_cosine(step / total, 0.1)
-        loss = nn.functional.cross_entropy(head(network(view).pooled), target[at.to(device)])
+        with torch.autocast(target.device.type, torch.bfloat16, enabled=bf16):
+            loss = nn.functional.cross_entropy(head(network(view).pooled), target[at.to(device)])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -89,7 +89,7 @@ class Loop:
 
     def _precision(self) -> str:
         wanted = self.settings.precision
-        fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.cpu._is_avx512_bf16_supported()
         return "bf16-mixed" if wanted == "bf16" or (wanted == "auto" and fast) else "32-true"
 
     def _steps(self, start: int, log: Log) -> Ending:
