@@ -3,6 +3,7 @@ its gradients, the position table, block sizes, and the statistics of their mask
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from given import NUMBERS, Still, fill, kept, normal, order
@@ -93,14 +94,12 @@ def test_layouts_have_their_statistics(sides, least):
         assert STATISTICS["x".join(map(str, sides))][name] == pytest.approx([mean, spread], abs=0.006)
 
 
-@pytest.mark.parametrize(("sides", "least", "expected"), [((14, 14), 10, 49.5), ((8, 8), 4, 10.0)])
+@pytest.mark.parametrize(("sides", "least", "expected"), [((14, 14), 10, 53.3), ((8, 8), 4, 12.0)])
 def test_what_the_common_count_costs(sides, least, expected):
-    """A batch has one count. Theirs is the shortest context of the batch (50.5 and 10.1 tokens of 82.2 and 21.7 at batch 128), ours
-    the shortest of 128 fixed layouts, whatever the batch: about as long as theirs at batch 128, and shorter than theirs at a small batch."""
-    kept = torch.tensor([multiblock(sides, Generator("common", step), torch.arange(1), blocks=4, target_scale=(0.15, 0.2),
-                                    target_aspect=(0.75, 1.5), context_scale=(0.85, 1.0), min_keep=least).context.shape[1]
-                         for step in range(200)]).double()
+    """A batch has one count. Theirs is the shortest context of the batch: 50.5 and 11.0 tokens of 82.2 and 21.7 at batch 128. Ours
+    is the shortest of 128 fixed layouts, whatever the batch: 53.3 and 12.0, so as theirs at batch 128, shorter at a small batch."""
+    kept = [multiblock(sides, Generator("common", step), torch.arange(1), blocks=4, target_scale=(0.15, 0.2), target_aspect=(0.75, 1.5),
+                       context_scale=(0.85, 1.0), min_keep=least).context.shape[1] for step in range(200)]
     theirs, spread = STATISTICS["x".join(map(str, sides))]["context at batch 128"]
-    print(sides, kept.mean(), kept.std(), theirs, spread)
-    assert kept.mean() == pytest.approx(expected, rel=0.1)
-    assert kept.mean() == pytest.approx(theirs, abs=1.5 * spread)
+    assert np.mean(kept) == pytest.approx(expected, abs=0.1)
+    assert np.mean(kept) == pytest.approx(theirs, abs=3 * spread / 40 ** 0.5)

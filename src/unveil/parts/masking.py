@@ -111,11 +111,13 @@ def multiblock(grid: tuple[int, ...], generator: Generator, keys: Tensor, *, blo
     context = block_size(grid, _between(context_scale, generator.number()), 1.0)
     border = not faithful
     kept, *spare = _spare(grid, target, context, blocks, border, min_keep)
-    drawn = layouts(grid, target, context, blocks, border, generator, keys, tries)
-    enough = drawn[1].sum(-1) >= kept
-    pick, any_at = generator.integers(0, len(spare[0]), keys=keys), torch.arange(len(keys), device=keys.device)
-    corners, seen = (torch.where(enough.any(1).view(-1, *[1] * (fixed.dim() - 1)), own[any_at, enough.int().argmax(1)],
-                                 fixed.to(keys.device)[pick]) for own, fixed in zip(drawn, spare))
+    spare_corners, spare_seen = (fixed.to(keys.device) for fixed in spare)
+    corners, seen = layouts(grid, target, context, blocks, border, generator, keys, tries)
+    enough = seen.sum(-1) >= kept
+    row, found, first = torch.arange(len(keys), device=keys.device), enough.any(1), enough.int().argmax(1)
+    other = generator.integers(0, len(spare_seen), keys=keys)
+    corners = torch.where(found[:, None, None], corners[row, first], spare_corners[other])
+    seen = torch.where(found[:, None], seen[row, first], spare_seen[other])
     tokens = seen.shape[-1]
     rank = torch.arange(tokens, device=keys.device) / tokens if faithful else generator.uniform(tokens, keys=keys)
     order = (rank - seen.float()).argsort(dim=-1, stable=True)[:, :kept]
