@@ -24,16 +24,18 @@ class Signal(Kind):
         window: length of a sample, in values at ``rate``.
         stride: distance between window starts; None for a quarter of the window.
         rate: samples a second to resample to; None keeps the source's.
-        triads: channels come in groups of x, y, z in one sensor's frame, so that views may turn the sensor. None: where their
-            number is a multiple of 3.
+        triads: views turn the sensor: channels come in groups of x, y, z in its frame. Off, since a turn hides where down is,
+            and posture is often what matters.
     """
 
     name = "signal"
 
-    def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool | None = None):
+    def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False):
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
 
     def open(self, records: Records) -> Samples:
+        if self.triads and records.channels and len(records.channels) % 3:
+            raise Unusable(f"kind.triads needs groups of three channels, there are {len(records.channels)}")
         pieces, owner, starts, faults = self._read(records)
         if not pieces:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
@@ -117,7 +119,7 @@ class Signal(Kind):
 
     def _varied(self, x: Tensor, keys: Tensor, strength: float, generator: Generator) -> Tensor:
         channels = x.shape[1]
-        if self.triads or (self.triads is None and channels % 3 == 0):
+        if self.triads:
             turn = rotations(generator.normal(3, keys=keys) * (0.3 * strength))
             x = (turn[:, None] @ x.unflatten(1, (-1, 3))).flatten(1, 2)
         spread = x.std(-1, keepdim=True)
