@@ -21,6 +21,7 @@ class Tokens:
         valid: bool ``(B, N)``; False where a token covers no measured value. None says all are.
         grid: static shape of the token grid, or None. Mask samplers need it.
         raw: the values that each token covers, ``(B, N, P)``: the target of pixel-type losses.
+        lead: ``(B, L, D)`` tokens without a place, such as a class token; they go before the others and are never dropped.
         sample: packed only, ``(sum N)`` int64, ascending.
         count: packed only, the number of samples.
         longest: packed only, at least the number of tokens of the longest sample; collate knows it, so nothing waits for it.
@@ -31,6 +32,7 @@ class Tokens:
     valid: Tensor | None = None
     grid: tuple[int, ...] | None = None
     raw: Tensor | None = None
+    lead: Tensor | None = None
     sample: Tensor | None = None
     count: int | None = None
     longest: int | None = None

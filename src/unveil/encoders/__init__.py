@@ -3,4 +3,5 @@
 TABLE = {
     "transformer": "unveil.encoders.transformer:Transformer",
     "conv": "unveil.encoders.conv:ConvNet",
+    "pretrained": "unveil.encoders.pretrained:Pretrained",
 }

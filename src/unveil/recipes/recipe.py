@@ -81,7 +81,7 @@ def build_encoder(settings: Mapping[str, Any], spec: Spec, seed: int) -> Encoder
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(seed, "encoder") >> 1)
         encoder = build("encoder", settings, spec)
-    encoder.settings = dict(settings)
+    encoder.settings = dict(settings) | getattr(encoder, "resolved", {})
     return encoder
 
 
@@ -102,6 +102,8 @@ def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, 
         raise Unusable(f"there is no scale {scale!r}; there are {', '.join(SCALES)}")
     find("method", method), find("kind", kind)
     user = sections(given or {})
+    if user["encoder"].get("name", "").startswith("hf:"):
+        user["encoder"] |= {"name": "pretrained", "source": user["encoder"]["name"].removeprefix("hf:")}
     base = sections(from_file(method, kind, "published" if scale == "published" else "small"))
     chosen = user["encoder"].get("name", base["encoder"].get("name", "transformer"))
     if chosen != base["encoder"].get("name", "transformer"):
