@@ -12,6 +12,7 @@ _PUBLIC = {
     "embed": "unveil.api",
     "load": "unveil.api",
     "diagnose": "unveil.health.diagnose",
+    "Options": "unveil.data.options",
     "Unusable": "unveil.errors",
 }
 __all__ = [*_PUBLIC, "__version__"]

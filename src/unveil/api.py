@@ -53,6 +53,9 @@ class Run:
         ending: how it ended.
         rows: what the judging said; empty where there were no labels.
         facts: of the data: counts, faults, split.
+        samples: all data.
+        parts: the split that was judged on; None where there were no labels.
+        asked: what the caller gave: ``data`` (None for an array), ``options``, ``hold_out``, ``budgets``, ``settings``.
     """
 
     folder: Path
@@ -61,6 +64,9 @@ class Run:
     ending: Ending
     rows: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    samples: Samples | None = None
+    parts: Split | None = None
+    asked: dict[str, Any] = field(default_factory=dict)
 
 
 def device() -> torch.device:
@@ -111,8 +117,10 @@ def plan(samples: Samples, kind: Kind, method: str, *, encoder: str | None = Non
 def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, show: Callable[[dict], None] = lambda row: None,
           say: Say = _quiet) -> tuple[Encoder, Ending]:
     """Runs a resolved recipe on samples and saves the kept encoder; goes on where an interrupted run of it stopped."""
-    method = recipe.build_method(recipe.build_encoder(samples.spec()))
-    settings = recipe.training()
+    encoder = recipe.build_encoder(samples.spec())
+    if hasattr(encoder, "matched"):
+        say(f"outside weights: {encoder.matched}")
+    method, settings = recipe.build_method(encoder), recipe.training()
     monitor = Monitor(settings.total(len(samples)), labels=by_id(samples, samples.labels), groups=by_id(samples, samples.groups))
     loop = Loop(method, kind, samples, settings, seed=recipe.seed, folder=folder / "checkpoints" if folder else None,
                 definition=definition({"recipe": recipe.to_json(), "samples": len(samples)}), monitor=monitor, show=show, say=say)
@@ -168,7 +176,9 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
         say(f"{path} = {getattr(recipe, section)[key]}: {why}")
     taught, ending = train(recipe, made, learn, folder, show=show, say=say)
     facts = describe(samples, parts)
-    run = Run(folder, taught, recipe, ending, [], facts)
+    asked = {"data": str(data) if isinstance(data, (str, Path)) else None, "hold_out": hold_out, "budgets": budgets, "settings": settings,
+             "options": {name: value for name, value in vars(options).items() if value is not None}}
+    run = Run(folder, taught, recipe, ending, [], facts, samples, parts, asked)
     if parts and ending.status == "finished":
         run.rows = judge_encoder(taught, parts, budgets=budgets, seed=seed, say=say)
     write_json(folder / "results.json", {"rows": run.rows, "ending": vars(ending), "data": facts, "recipe": recipe.to_json()})
@@ -199,6 +209,9 @@ def judge_encoder(encoder: Encoder, parts: Split, *, budgets: Sequence[int | Non
     untaught = recipes.build_encoder(encoder.settings, encoder.spec, seed).to(here)
     ways = {"encoder": frozen(encoder.to(here)), "random init": frozen(untaught), "raw + PCA": raw(parts.train),
             "statistics": kind.statistics}
+    if source := encoder.settings.get("source"):
+        loaded = recipes.build_encoder({"name": "pretrained", "source": source}, encoder.spec, seed)
+        ways["weights as loaded"] = frozen(loaded.to(here))
     trained = {"from scratch": untaught, "fine-tuned": encoder} if networks else {}
     return judge(parts, ways, trained, kind, budgets=budgets, draws=draws, seed=seed, device=here, say=say)
 

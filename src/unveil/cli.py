@@ -249,6 +249,7 @@ def _report(given, settings) -> None:
 
 def _reproduce(given, settings) -> None:
     from unveil.progress import progress
+    from unveil.reports.page import write_study
     from unveil.studies.present import present
     from unveil.studies.study import load_study, run_study
     study = load_study(given.study)
@@ -256,7 +257,9 @@ def _reproduce(given, settings) -> None:
     with progress(given.json) as show:
         rows = run_study(study, seeds=given.seeds, arms=given.arms.split(",") if given.arms else None, results=given.results,
                          runs=out, show=show, say=_say(given))
-    present(study, rows, out, OUT, given.json)
+    held = present(study, rows, out, None if given.json else OUT)
+    page = write_study(study, rows, held, out)
+    print(json.dumps(held | {"report": str(page)})) if given.json else OUT.print(f"results  {out / 'results.json'}\nreport   {page}")
 
 
 def _list(given, settings) -> None:

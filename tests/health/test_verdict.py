@@ -12,7 +12,8 @@ def row(step, loss=1.0, distance=0.3, **parts):
     figures = {"step": step, "loss": loss, "embedding/view_distance": distance}
     for part in ("embedding", "projection"):
         spread, deviation, rank = parts.get(part, (0.5, 0.3, 40.0))
-        figures |= {f"{part}/spread": spread, f"{part}/deviation": deviation, f"{part}/effective_rank": rank, f"{part}/width": 192.0}
+        figures |= {f"{part}/{name}": value for name, value in
+                    dict(spread=spread, deviation=deviation, effective_rank=rank, width=192.0).items()}
     return figures
 
 
@@ -21,7 +22,8 @@ def named(history, **settings):
 
 
 def healthy(count=30):
-    return [row(20 * i, 5.0 / (1 + i), embedding=(0.3 + 0.01 * i, 0.2, 60 - i), projection=(0.9, 1.0, 30 + i)) for i in range(count)]
+    return [row(20 * i, 5.0 / (1 + i), embedding=(0.3 + 0.01 * i, 0.2, 60 - i), projection=(0.9, 1.0, 30 + i))
+            for i in range(count)]
 
 
 def test_healthy_run_has_no_finding():
@@ -32,7 +34,7 @@ def test_healthy_run_has_no_finding():
 
 @pytest.mark.parametrize("part, other", [("embedding", "projection"), ("projection", "embedding")])
 def test_complete_collapse_of_one_part(part, other):
-    history = healthy(10) + [row(200 + 20 * i, 0.1, **{part: (0.02 / (i + 1), 0.01, 30.0)}) for i in range(5)]
+    history = healthy(10) + [row(200 + 20 * i, 0.5, **{part: (0.02 / (i + 1), 0.01, 30.0)}) for i in range(5)]
     finding, = verdict(history, total=1000)
     assert (finding.fault, finding.part, finding.since, finding.fatal) == ("collapse", part, 200, True)
     assert finding.sentence.startswith(f"{part} collapsed since step 200")
@@ -46,9 +48,11 @@ def test_collapse_of_both_parts_is_two_findings():
     assert named(history) == [("collapse", "embedding", 100), ("collapse", "projection", 100)]
 
 
-def test_shrinking_beside_an_offset_is_a_collapse_though_noise_fills_all_dimensions():
-    history = [row(20 * i, projection=(max(0.2, 0.6 - 0.1 * i), 0.25 * 0.6 ** i, 50.0)) for i in range(9)]
-    assert named(history) == [("collapse", "projection", 60)]
+def test_loss_that_goes_while_the_projection_gathers_is_a_collapse():
+    gathers = [row(20 * i, 0.1 * 0.4**i, projection=(max(0.2, 0.6 - 0.1 * i), 0.25 * 0.6**i, 50.0)) for i in range(9)]
+    assert named(gathers) == [("collapse", "projection", 80)], "though noise fills all dimensions"
+    assert named([x | {"loss": 0.1} for x in gathers]) == [] and named([x | {"loss": -1.0} for x in gathers]) == []
+    assert named([x | {"projection/spread": 0.6} for x in gathers]) == []
 
 
 def test_smaller_scale_alone_is_no_collapse():
@@ -56,13 +60,13 @@ def test_smaller_scale_alone_is_no_collapse():
 
 
 def test_features_that_begin_near_constant_and_rise_are_healthy():
-    assert named([row(20 * i, 5 - i / 10, embedding=(0.004 * 1.3 ** i, 0.01, 4.0)) for i in range(10)]) == []
-    assert named([row(20 * i, 5 - i / 10, embedding=(0.004 * 0.9 ** i, 0.01, 4.0)) for i in range(10)]) == [("collapse", "embedding", 0)]
+    rising, falling = ([row(20 * i, 5 - i / 10, embedding=(0.004 * x**i, 0.01, 4.0)) for i in range(10)] for x in (1.3, 0.9))
+    assert named(rising) == [] and named(falling) == [("collapse", "embedding", 0)]
 
 
 def test_fall_to_where_the_run_began_is_no_collapse():
-    history = [row(0, embedding=(0.08, 0.1, 5.0))] + [row(20 * i, 5 / i, embedding=(0.9 if i < 4 else 0.085, 0.3, 5.0)) for i in range(1, 9)]
-    assert named(history) == []
+    history = [row(20 * i, 5 / (i + 1), embedding=(0.9 if i < 4 else 0.085, 0.3, 5.0)) for i in range(1, 9)]
+    assert named([row(0, embedding=(0.08, 0.1, 5.0)), *history]) == []
 
 
 @pytest.mark.parametrize("since, length, alarm", [(0, PATIENCE - 1, False), (5, PATIENCE - 1, False), (5, PATIENCE, True)])
@@ -126,6 +130,6 @@ def test_findings_in_words():
 
 
 def test_history_without_loss_or_projection():
-    history = [{"step": i, "embedding/spread": 0.5, "embedding/deviation": 1.0, "embedding/effective_rank": 9.0, "embedding/width": 16.0}
-               for i in range(9)]
+    kept = ("step", "embedding/spread", "embedding/deviation", "embedding/effective_rank", "embedding/width")
+    history = [{name: row(i)[name] for name in kept} for i in range(9)]
     assert named(history) == [] and named([]) == [] and named([{"step": 1, "loss": 0.3}]) == []

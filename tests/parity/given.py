@@ -1,4 +1,7 @@
-"""Inputs and weights that a seed alone gives, so that only results need to be kept. numpy's old generator never changes its stream."""
+"""Inputs and weights that a seed alone gives, so that only results need to be kept.
+
+numpy's old generator never changes its stream.
+"""
 
 from pathlib import Path
 

@@ -25,7 +25,8 @@ from unveil.encoders.transformer import Transformer
 from unveil.parts.predictor import Predictor
 
 ORIGIN = f"facebookresearch/ijepa @ {sys.argv[2]}, torch {torch.__version__}"
-BLOCK = {"norm1": "norm1", "norm2": "norm2", "attention.qkv": "attn.qkv", "attention.out": "attn.proj", "inner": "mlp.fc1", "outer": "mlp.fc2"}
+BLOCK = {"attention.qkv": "attn.qkv", "attention.out": "attn.proj", "inner": "mlp.fc1", "outer": "mlp.fc2"}
+PREDICTOR = {"enter": "predictor_embed", "leave": "predictor_proj", "blocks": "predictor_blocks", "norm.": "predictor_norm."}
 
 
 def carry(ours, theirs, names):
@@ -46,13 +47,13 @@ def encoder_and_predictor():
     ours = fill(Transformer(spec, patch=2, width=24, depth=3, heads=4), 1)
     teacher = fill(Transformer(spec, patch=2, width=24, depth=3, heads=4), 2)
     asks = fill(Predictor(24, 24, width=16, depth=2, heads=4), 3)
-    make = lambda: VisionTransformer(img_size=[12], patch_size=2, embed_dim=24, depth=3, num_heads=4, mlp_ratio=4,  # noqa: E731
+    make = lambda: VisionTransformer(img_size=[12], patch_size=2, embed_dim=24, depth=3, num_heads=4, mlp_ratio=4,
                                      qkv_bias=True, norm_layer=layer)
     names = {"project.": "patch_embed.proj.", **BLOCK}
     encoder, target = carry(ours, make(), names), carry(teacher, make(), names)
     predictor = carry(asks, VisionTransformerPredictor(num_patches=36, embed_dim=24, predictor_embed_dim=16, depth=2, num_heads=4,
                                                        qkv_bias=True, norm_layer=layer),
-                      {"enter": "predictor_embed", "leave": "predictor_proj", "blocks": "predictor_blocks", "norm.": "predictor_norm.", **BLOCK})
+                      {**PREDICTOR, **BLOCK})
     images, places = normal(4, 2, 3, 12, 12), order(5, 2, 36)
     context, targets = places[:, :14].sort(1).values, [places[:, 14:20], places[:, 18:24], places[:, 30:36]]
     whole, seen = encoder(images), encoder(images, [context])
@@ -74,10 +75,11 @@ def sides(collate, scale, aspect):
 
 def masks():
     logging.disable(logging.WARNING)
-    out = {"origin": f"{ORIGIN}; 2,000 draws at batch 1 (torch.manual_seed(0)), 40 batches of 128 (torch.manual_seed(1)); mean and deviation"}
+    out = {"origin": f"{ORIGIN}; 2,000 draws at batch 1 (torch.manual_seed(0)), 40 batches of 128 (torch.manual_seed(1)); "
+                     "mean and deviation"}
     for side, least in ((14, 10), (8, 4)):
-        make = partial(MaskCollator, input_size=(side, side), patch_size=1, enc_mask_scale=(0.85, 1.0), pred_mask_scale=(0.15, 0.2),
-                       aspect_ratio=(0.75, 1.5), nenc=1, npred=4, min_keep=least)
+        make = partial(MaskCollator, input_size=(side, side), patch_size=1, enc_mask_scale=(0.85, 1.0),
+                       pred_mask_scale=(0.15, 0.2), aspect_ratio=(0.75, 1.5), nenc=1, npred=4, min_keep=least)
         torch.manual_seed(0)
         collate = make()
         counts = []
@@ -88,9 +90,12 @@ def masks():
         torch.manual_seed(1)
         collate = make()
         at_128 = [collate([0] * 128)[1][0].shape[1] for _ in range(40)]
-        out[f"{side}x{side}"] = {name: [round(float(m), 3), round(float(s), 3)] for name, m, s in zip(("context", "target", "union"), mean, spread)} | {
+        out[f"{side}x{side}"] = {
+            **{name: [round(float(m), 3), round(float(s), 3)]
+               for name, m, s in zip(("context", "target", "union"), mean, spread)},
             "context at batch 128": [round(float(np.mean(at_128)), 3), round(float(np.std(at_128)), 3)],
-            "target sides": list(sides(collate, (0.15, 0.2), (0.75, 1.5))), "context sides": list(sides(collate, (0.85, 1.0), (1.0, 1.0)))}
+            "target sides": list(sides(collate, (0.15, 0.2), (0.75, 1.5))),
+            "context sides": list(sides(collate, (0.85, 1.0), (1.0, 1.0)))}
     (NUMBERS / "ijepa_masks.json").write_text(json.dumps(out))
 
 

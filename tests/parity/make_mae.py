@@ -53,8 +53,9 @@ DECODER = {"enter.": "decoder_embed.", "blocks": "decoder_blocks", "leave.": "de
 spec = Spec(3, (12, 12), ("y", "x"), (1.0, 1.0), "px", (0.0,) * 3, (1.0,) * 3)
 encoder = fill(Transformer(spec, patch=3, width=24, depth=3, heads=4, class_token=True), 1)
 decoder = fill(Predictor(24, 27, width=16, depth=2, heads=4), 2)
-theirs = MaskedAutoencoderViT(img_size=12, patch_size=3, embed_dim=24, depth=3, num_heads=4, decoder_embed_dim=16, decoder_depth=2,
-                              decoder_num_heads=4, mlp_ratio=4, norm_layer=partial(nn.LayerNorm, eps=1e-6), norm_pix_loss=True)
+theirs = MaskedAutoencoderViT(img_size=12, patch_size=3, embed_dim=24, depth=3, num_heads=4, decoder_embed_dim=16,
+                              decoder_depth=2, decoder_num_heads=4, mlp_ratio=4, norm_layer=partial(nn.LayerNorm, eps=1e-6),
+                              norm_pix_loss=True)
 left = dict(theirs.named_parameters())
 with torch.no_grad():
     for ours, names in ((encoder, ENCODER), (decoder, DECODER)):

@@ -1,8 +1,8 @@
-"""MAE against the authors' code, with equal weights: encoder with class token on what is left, decoder, loss on normalised patches,
-number of tokens left, and the position table. Numbers: ``numbers/README.md``.
+"""MAE against the authors' code, with equal weights: encoder with class token on what is left, decoder, loss on normalised
+patches, number of tokens left, and the position table. Numbers: ``numbers/README.md``.
 
-Their decoder also reads the class token; ours does not (encoders need none). To compare the decoder it is given the class token as
-one more seen token, whose position is zero as theirs is.
+Their decoder also reads the class token; ours does not (encoders need none). To compare the decoder it is given the class token
+as one more seen token, whose position is zero as theirs is.
 """
 
 import pytest

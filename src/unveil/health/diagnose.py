@@ -42,8 +42,8 @@ def diagnose(embeddings, views=None, teacher=None, labels=None, groups=None) -> 
     Args:
         embeddings: ``(n, D)``, one row a sample, numpy or tensor; or several in order of time, as a list or as ``{step: array}``:
             then collapse is also seen as a loss against what was.
-        views: ``(q, n, D)``, embeddings of q views of the samples of the last ``embeddings``, q at least 2: allows LiDAR, alignment
-            and the fault of equal views.
+        views: ``(q, n, D)``, embeddings of q views, at least 2, of the samples of the last ``embeddings``: allows LiDAR,
+            alignment and the fault of equal views.
         teacher: ``(n, D)``, the teacher's features of the same samples.
         labels: ``(n,)`` integers, negative for none; gives the share of samples whose class their neighbours tell.
         groups: ``(n,)`` integers, such as recordings; neighbours are then sought in other groups.

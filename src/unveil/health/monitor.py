@@ -21,23 +21,26 @@ class Monitor:
 
     Args:
         total: steps of the run.
-        every: steps between panels, from 20 up a matter of 2 % of a step's time; None for 20, or 1/500 of the run where that is more.
-            The first panel is made at the first chance, to know the state before learning, and one at the end.
+        every: steps between panels; None for 20, or 1/500 of the run where that is more. The first panel is made at the first
+            chance, to know the state before learning, and one at the end.
         labels: ``(N,)`` integers by sample id, negative for none; they stay here, for the figure of kNN.
-        groups: ``(N,)`` integers by sample id: recordings, subjects. Neighbours come from other groups, or at least other samples.
+        groups: ``(N,)`` integers by sample id, such as recordings. Neighbours come from other groups, else from other samples.
         rows: features to judge by; None for 4 times the width of the wider layer, from 512 to 8192.
-        history: earlier rows of the same run, where it is resumed.
     """
 
-    def __init__(self, total: int, every: int | None = None, *, labels=None, groups=None, rows: int | None = None,
-                 history: Iterable[dict[str, float]] = ()):
+    def __init__(self, total: int, every: int | None = None, *, labels=None, groups=None, rows: int | None = None):
         self.total, self.every, self.rows = total, every or max(20, total // 500), rows
         self.labels = None if labels is None else torch.as_tensor(labels)
         self.groups = None if groups is None else torch.as_tensor(groups)
-        self.history = [row for row in history if "embedding/width" in row]
-        self.judged = self.history[-1]["step"] if self.history else None
+        self.history: list[dict[str, float]] = []
+        self.judged: int | None = None
         self.findings: list[Finding] = []
         self.kept: deque[dict[str, torch.Tensor]] = deque()
+
+    def recall(self, rows: Iterable[dict[str, float]]) -> None:
+        """Takes up the logged rows of a run that is resumed."""
+        self.history = [row for row in rows if "embedding/width" in row]
+        self.judged = self.history[-1]["step"] if self.history else None
 
     def observe(self, index: int, batch, output) -> None:
         """Keeps the features of a step, on their device.
@@ -45,7 +48,7 @@ class Monitor:
         Args:
             index: of the step, from 0.
             batch: samples, of which ``ids (B,)`` are read.
-            output: its ``shown`` holds ``embedding (views, B, D)`` and may hold ``projection``, and ``target`` of the shape of the latter.
+            output: its ``shown`` holds ``embedding (views, B, D)`` and may hold ``projection`` and a ``target`` of that shape.
         """
         shown = {name: output.shown[name] for name in PARTS if name in output.shown}
         if "embedding" not in shown:

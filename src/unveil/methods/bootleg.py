@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from unveil.contracts import Batch, Count, Encoder, Fraction, Method, Output, Positive, Step
 from unveil.parts.losses import latent_error
 from unveil.parts.masking import multiblock
+from unveil.parts.precision import wide
 from unveil.parts.predictor import Predictor
 from unveil.parts.schedules import linear
 from unveil.parts.teacher import Teacher
@@ -70,7 +71,7 @@ class Bootleg(Method):
         answer = self.predictor(context.local, masks.context, masks.targets, tokens.grid)
         whole = self.encoder.encode(tokens, layers=self.layers) if self.teacher is None else self.teacher(view, layers=self.layers)
         levels = whole.hidden if self.target == "layers" else [tokens.raw]
-        goal = torch.cat([F.layer_norm(h.float(), h.shape[-1:]) if self.normalise else h.float() for h in levels], -1)
+        goal = torch.cat([F.layer_norm(h, h.shape[-1:]) if self.normalise else h for h in map(wide, levels)], -1)
         loss = latent_error(answer, goal, masks.targets, tokens.valid)
         return Output(loss, shown={"embedding": whole.pooled.detach()[None], "views": view.values[None], "seen": masks.context,
                                    "asked": masks.targets})

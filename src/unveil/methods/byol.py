@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unveil.contracts import Batch, Count, Encoder, Fraction, Method, NotNegative, Output, Step
+from unveil.parts.precision import wide
 from unveil.parts.projector import projector
 from unveil.parts.schedules import cosine
 from unveil.parts.teacher import Teacher
@@ -53,7 +54,7 @@ class BYOL(Method):
         both = Batch.cat(views)
         h = self.encoder(both).pooled
         z = self.project(h)
-        answer, goal = F.normalize(self.predict(z).float(), dim=-1), F.normalize(self._target(both).float(), dim=-1)
+        answer, goal = F.normalize(wide(self.predict(z)), dim=-1), F.normalize(wide(self._target(both)), dim=-1)
         other = goal.roll(len(batch), 0)
         loss = 2 * (2 - 2 * (answer * other).sum(-1)).mean()
         return Output(loss, shown={"embedding": h.detach().unflatten(0, (2, -1)), "projection": z.detach().unflatten(0, (2, -1)),

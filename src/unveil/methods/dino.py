@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from unveil.contracts import Batch, Count, Encoder, Fraction, Method, NotNegative, Output, Positive, Step
 from unveil.parts.distributed import global_sum, world
 from unveil.parts.losses import centred_cross_entropy
+from unveil.parts.precision import full_precision
 from unveil.parts.schedules import cosine, linear
 from unveil.parts.teacher import Teacher
 
@@ -26,10 +27,15 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor, moving: float = 1.0) -> tuple[Tensor, Tensor]:
         """Bottleneck ``(B, K)`` and logits ``(B, prototypes)``; ``moving`` scales the gradient of the prototypes."""
-        z = F.normalize(self.layers(x).float(), dim=-1)
-        weight = self.prototypes.weight.float()
-        weight = moving * weight + (1.0 - moving) * weight.detach()
-        return z, F.linear(z, F.normalize(weight, dim=-1))
+        weight = self.prototypes.weight
+        return cosines(self.layers(x), moving * weight + (1.0 - moving) * weight.detach())
+
+
+@full_precision
+def cosines(x: Tensor, prototypes: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit vectors of ``x (B, D)`` and their cosines ``(B, K)`` with ``prototypes (K, D)``."""
+    z = F.normalize(x, dim=-1)
+    return z, z @ F.normalize(prototypes, dim=-1).T
 
 
 class DINO(Method):

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from unveil.contracts import Batch, Count, Encoder, Fraction, Method, Output, Positive, Step
 from unveil.parts.losses import latent_error
 from unveil.parts.masking import Masks, multiblock
+from unveil.parts.precision import wide
 from unveil.parts.predictor import Predictor
 from unveil.parts.schedules import linear
 from unveil.parts.teacher import Teacher
@@ -79,7 +80,7 @@ class IJEPA(Method):
         context = self.encoder.encode(tokens, keep=masks.context)
         answer = self.predictor(context.local, masks.context, masks.targets, tokens.grid)
         whole = self.encoder.encode(tokens) if self.teacher is None else self.teacher(view)
-        goal = (whole.local if self.target == "features" else tokens.raw).float()
+        goal = wide(whole.local if self.target == "features" else tokens.raw)
         loss = latent_error(answer, F.layer_norm(goal, goal.shape[-1:]), masks.targets, tokens.valid)
         return Output(loss, shown={"embedding": whole.pooled.detach()[None], "views": view.values[None], "seen": masks.context,
                                    "asked": masks.targets})

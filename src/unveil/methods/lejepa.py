@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unveil.contracts import Batch, Count, Encoder, Fraction, Method, NotNegative, Output, Positive, Step
 from unveil.parts.losses import sigreg
+from unveil.parts.precision import wide
 from unveil.parts.projector import projector
 
 
@@ -61,7 +62,7 @@ class LeJEPA(Method):
         if self.local_views:
             groups.append(Batch.cat(step.view(batch, self.local_views, area=self.local_area, size=self.local_size, **changes)))
         h = torch.cat([self.encoder(group).pooled for group in groups])
-        z = self.project(h).unflatten(0, (-1, len(batch)))
+        z = wide(self.project(h)).unflatten(0, (-1, len(batch)))
         invariance, gaussian = self._terms(z, step)
         share = 1.0 if self.form == "pooled" else 1.0 - self.weight
         loss = share * invariance + self.weight * gaussian

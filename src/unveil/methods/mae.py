@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from torch.nn import functional as F
+import torch
 
 from unveil.contracts import Batch, Count, Encoder, Fraction, Method, Output, Step
 from unveil.parts.losses import masked_mean
 from unveil.parts.masking import random_masks
+from unveil.parts.precision import wide
 from unveil.parts.predictor import Predictor
 from unveil.tokens import take
 
@@ -46,10 +47,11 @@ class MAE(Method):
         masks = random_masks(tokens.values.shape[1], self.ratio, step.generator("masks"), batch.keys)
         seen = self.encoder.encode(tokens, keep=masks.context)
         hidden = masks.targets[:, 0]
-        answer = self.decoder(seen.local, masks.context, hidden, tokens.grid).float()
-        goal = take(tokens.raw, hidden).float()
+        answer = wide(self.decoder(seen.local, masks.context, hidden, tokens.grid))
+        goal = wide(take(tokens.raw, hidden))
         if self.normalise:
-            goal = F.layer_norm(goal, goal.shape[-1:], eps=1e-6)
+            var, mean = torch.var_mean(goal, -1, correction=min(1, goal.shape[-1] - 1), keepdim=True)
+            goal = (goal - mean) / (var + 1e-6).sqrt()
         valid = None if tokens.valid is None else take(tokens.valid, hidden)
         loss = masked_mean((answer - goal).square(), valid)
         return Output(loss, shown={"embedding": seen.pooled.detach()[None], "views": view.values[None], "seen": masks.context,

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from unveil.contracts import Batch, Count, Encoder, Fraction, Method, NotNegative, Output, Step
 from unveil.parts.losses import variance_covariance
+from unveil.parts.precision import wide
 from unveil.parts.projector import projector
 
 
@@ -43,7 +44,7 @@ class VICReg(Method):
     def forward(self, batch: Batch, step: Step) -> Output:
         views = step.view(batch, 2, area=self.area, strength=self.strength, symmetry=self.symmetry)
         h = self.encoder(Batch.cat(views)).pooled
-        z = self.expand(h).float()
+        z = wide(self.expand(h))
         a, b = z.chunk(2)
         apart = F.mse_loss(a, b)
         (spread_a, cov_a), (spread_b, cov_b) = variance_covariance(a), variance_covariance(b)

@@ -7,9 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unveil.parts.distributed import gather, global_mean, global_sum, rank, world
+from unveil.parts.precision import full_precision
 from unveil.tokens import take
 
 
+@full_precision
 def infonce(a: Tensor, b: Tensor, temperature: float) -> Tensor:
     """NT-Xent (Chen et al. 2020, eq. 1), the mean over all 2B anchors.
 
@@ -20,7 +22,7 @@ def infonce(a: Tensor, b: Tensor, temperature: float) -> Tensor:
         b: ``(B, D)`` the other.
         temperature: t.
     """
-    a, b = F.normalize(a.float(), dim=-1), F.normalize(b.float(), dim=-1)
+    a, b = F.normalize(a, dim=-1), F.normalize(b, dim=-1)
     everyone = torch.cat([gather(a), gather(b)])
     total, mine = len(everyone) // 2, rank() * len(a)
     own = mine + torch.arange(len(a), device=a.device)
@@ -30,6 +32,7 @@ def infonce(a: Tensor, b: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(logits, torch.cat([own + total, own]))
 
 
+@full_precision
 def variance_covariance(z: Tensor, gamma: float = 1.0, eps: float = 1e-4) -> tuple[Tensor, Tensor]:
     """VICReg's two regularisers of one branch (Bardes et al. 2022, eq. 1 to 4).
 
@@ -40,7 +43,7 @@ def variance_covariance(z: Tensor, gamma: float = 1.0, eps: float = 1e-4) -> tup
     Returns:
         ``mean_j relu(gamma - sqrt(var_j + eps))`` and ``(1 / D) sum_{i != j} cov_ij^2``, both with 1 / (B - 1).
     """
-    z = gather(z.float())
+    z = gather(z)
     z = z - z.mean(0)
     cov = z.T @ z / (len(z) - 1)
     var = cov.diagonal()
@@ -48,6 +51,7 @@ def variance_covariance(z: Tensor, gamma: float = 1.0, eps: float = 1e-4) -> tup
     return spread, (cov.square().sum() - var.square().sum()) / z.shape[1]
 
 
+@full_precision
 def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, limit: float = 3.0) -> Tensor:
     """Sketched isotropic Gaussian regularisation: the Epps-Pulley test along random directions (Balestriero and LeCun 2025).
 
@@ -64,20 +68,21 @@ def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, limit: float = 3.0
     weight = torch.full_like(t, 2 * limit / (knots - 1))
     weight[0] = weight[-1] = limit / (knots - 1)
     target = (-t.square() / 2).exp()
-    wide = z if z.dtype == torch.float64 else z.float()
-    t, weight, target = (x.to(wide.dtype) for x in (t, weight, target))
-    along = wide @ F.normalize(directions.to(wide.dtype), dim=0)
+    t, weight, target = (x.to(z.dtype) for x in (t, weight, target))
+    along = z @ F.normalize(directions.to(z.dtype), dim=0)
     angle = along[..., None] * t
     real, imaginary = global_sum(angle.cos().mean(-3)) / world(), global_sum(angle.sin().mean(-3)) / world()
     gap = (real - target).square() + imaginary.square()
     return (gap @ (weight * target)).mean() * (z.shape[-2] * world())
 
 
+@full_precision
 def centred_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """``-sum_k P_k log softmax(student / temperature)_k``, the mean over rows; ``teacher`` holds the probabilities P."""
-    return -(teacher * F.log_softmax(student.float() / temperature, -1)).sum(-1).mean()
+    return -(teacher * F.log_softmax(student / temperature, -1)).sum(-1).mean()
 
 
+@full_precision
 def latent_error(answer: Tensor, goal: Tensor, asked: Tensor, valid: Tensor | None) -> Tensor:
     """Smooth L1 (beta 1) between answers and the goal's features at the asked places, the mean over every element.
 
@@ -89,7 +94,7 @@ def latent_error(answer: Tensor, goal: Tensor, asked: Tensor, valid: Tensor | No
     """
     at = asked.flatten(1)
     valid = None if valid is None else take(valid, at).view(asked.shape)
-    return masked_mean(F.smooth_l1_loss(answer.float(), take(goal, at).view(answer.shape), reduction="none"), valid)
+    return masked_mean(F.smooth_l1_loss(answer, take(goal, at).view(answer.shape), reduction="none"), valid)
 
 
 def masked_mean(error: Tensor, valid: Tensor | None) -> Tensor:

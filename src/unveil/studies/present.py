@@ -1,8 +1,7 @@
-"""Prints a study and leaves its results and report in a folder."""
+"""Prints a study and leaves its results in a folder."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +35,13 @@ def summarise(study: Study, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return held
 
 
-def present(study: Study, rows: list[dict[str, Any]], out: Path, console: Console, as_json: bool) -> None:
-    """The table, and where results and report lie."""
+def present(study: Study, rows: list[dict[str, Any]], out: Path, console: Console | None) -> dict[str, Any]:
+    """Writes ``results.json``, prints the tables where there is a console, and returns what :func:`summarise` made."""
     held = summarise(study, rows)
     api.write_json(out / "results.json", held | {"rows": rows})
-    from unveil.reports.page import write_study
-    page = write_study(study, rows, held, out)
-    if as_json:
-        print(json.dumps(held | {"report": str(page)}))
-        return
-    for arm, lines in held["arms"].items():
+    for arm, lines in held["arms"].items() if console else ():
         console.print(_table(study, arm, lines))
-    console.print(f"results  {out / 'results.json'}\nreport   {page}")
+    return held
 
 
 def _table(study: Study, arm: str, lines: list[dict]) -> Table:

@@ -17,17 +17,20 @@ class Log:
     Args:
         folder: of the run's checkpoints' parent; None writes nothing.
         start: rows beyond this step are from before a kill and are dropped.
+
+    Attributes:
+        kept: earlier rows of the same run.
     """
 
     def __init__(self, folder: Path | None, start: int = 0):
         self.folder = folder.parent if folder else None
         self.path = self.folder / "metrics.jsonl" if folder else None
-        self.start, self.board = start, None
+        self.start, self.board, self.kept = start, None, []
 
     def __enter__(self) -> Log:
         if self.path:
-            kept = [row for row in read(self.path) if row["step"] <= self.start]
-            write_atomic(self.path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+            self.kept = [row for row in read(self.path) if row["step"] <= self.start]
+            write_atomic(self.path, "".join(json.dumps(row) + "\n" for row in self.kept).encode())
             self.stream = open(self.path, "a")
             if importlib.util.find_spec("tensorboard"):
                 from torch.utils.tensorboard import SummaryWriter

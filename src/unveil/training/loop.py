@@ -57,7 +57,8 @@ class Loop:
         seed: of everything random.
         folder: where checkpoints and the log go; None keeps nothing.
         definition: hash of all that defines the run; a checkpoint of another is refused.
-        monitor: watches the outputs: ``observe(index, batch, output)`` and ``judge(index) -> (figures, findings)``; may be None.
+        monitor: watches the outputs: ``observe(index, batch, output)`` and ``judge(done, row) -> (figures, findings)``,
+            ``recall(rows)``; may be None.
         show: called at each logging step with the row.
         say: tells the user a sentence.
     """
@@ -85,6 +86,8 @@ class Loop:
         self.feed = Feed(self.samples, self.seed, self.settings.batch // self.settings.accumulate, self.fabric.global_rank,
                          self.fabric.world_size)
         with Log(self.folder if self.fabric.is_global_zero else None, start) as log, _Interrupts(self):
+            if self.monitor:
+                self.monitor.recall(log.kept)
             return self._steps(start, log)
 
     def _precision(self) -> str:

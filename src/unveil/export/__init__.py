@@ -1,0 +1,1 @@
+"""How an encoder leaves, and how others' come in."""

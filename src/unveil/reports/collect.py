@@ -1,0 +1,116 @@
+"""Everything that a report says, as one table of plain values: written once as ``report.json``, from which the page is made."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unveil.api import Run
+from unveil.data.samples import Samples
+from unveil.health.verdict import Finding, summary
+from unveil.reports.command import as_command, differing
+from unveil.reports.decision import OURS, decide, of_run, of_study
+from unveil.reports.pictures import pictures
+from unveil.studies.study import Study, code_version, machine
+from unveil.training.log import read as read_log
+
+CURVE = 240  # points of a curve
+MACHINERY = ("step", "loss", "lr", "decay", "seconds", "waited", "samples_per_second", "total")
+
+
+def collect(run: Run) -> dict[str, Any]:
+    """The report of a run; embeds a part of its data for the pictures."""
+    log, ending = read_log(run.folder / "metrics.jsonl"), vars(run.ending)
+    figures = next((row for row in reversed(log) if "embedding/width" in row), {})
+    findings = [Finding(**finding) for finding in ending["findings"]]
+    held = {
+        "what": "run", "name": f"{run.recipe.method['name']} on {run.asked.get('data') or 'an array'}", "folder": str(run.folder),
+        "kind": run.recipe.kind["name"], "method": run.recipe.method["name"], "made": str(datetime.date.today()),
+        "decision": asdict(decide(of_run(run.rows), ending["findings"], ending["status"], ending["step"])),
+        "rows": run.rows, "curves": curves(log), "ending": ending, "figures": figures,
+        "health": summary(findings, figures) if figures or findings else "",
+        "facts": run.facts | counts(run), "recipe": run.recipe.to_json(), "with": versions()}
+    if run.asked:
+        held |= {"command": as_command(run.recipe, run.asked), "chosen": differing(run.recipe, run.asked["settings"]),
+                 "given": list(run.asked["settings"])}
+    if run.samples is not None:
+        held |= pictures(run)
+    return plain(held)
+
+
+def collect_study(study: Study, rows: Sequence[dict[str, Any]], held: dict[str, Any], out: Path) -> dict[str, Any]:
+    """The report of a study, from its rows and their summary."""
+    arms, seeds = list(held["arms"]), len({row["seed"] for row in rows})
+    tables = {arm: of_study(rows, arm, study.budgets) for arm in arms}
+    ours = {arm: [score.value for (way, _), score in table.items() if way == OURS[0]] for arm, table in tables.items()}
+    best = max(arms, key=lambda arm: np.mean(ours[arm]) if ours[arm] else -1.0)
+    first = asdict(decide(tables[best], who=best if len(arms) > 1 else "this encoder"))
+    if len(arms) > 1:
+        first["rest"].append(f"Of the {len(arms)} arms {best} has the highest mean; being chosen so flatters it a little.")
+    return plain({
+        "what": "study", "name": study.name, "question": study.question, "folder": str(out), "made": str(datetime.date.today()),
+        "decision": first, "best": best, "said": {arm: asdict(decide(tables[arm], who=arm)) for arm in arms},
+        "arms": held["arms"], "data": study.data, "scale": study.scale, "settings": study.settings, "differ": study.arms,
+        "splits": list(dict.fromkeys(fold["split_name"] for row in rows for fold in row["folds"])), "seeds": seeds,
+        "runs": [_kept(row) for row in rows], "with": versions(),
+        "command": f"unveil reproduce {study.name} --seeds {seeds} --arms {','.join(arms)}"})
+
+
+def _kept(row: dict[str, Any]) -> dict[str, Any]:
+    pick = lambda held, *names: {name: held[name] for name in names}
+    folds = [pick(fold, "split_name", "status", "steps", "findings", "figures") for fold in row["folds"]]
+    return pick(row, "arm", "seed", "code", "date", "machine", "seconds", "cpu_seconds") | {"folds": folds}
+
+
+def curves(log: Sequence[dict[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    """Step and value of every figure of a log, thinned evenly; the method's own ones under ``method/``."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in log:
+        for name, value in row.items():
+            if isinstance(value, (int, float)) and name not in ("step", "seconds", "waited", "decay", "total"):
+                found.setdefault(name if "/" in name or name in MACHINERY else f"method/{name}", []).append((row["step"], value))
+    at = lambda n: np.unique(np.linspace(0, n - 1, min(n, CURVE)).astype(int))
+    return {name: [(points[i][0], _short(points[i][1])) for i in at(len(points))] for name, points in found.items()}
+
+
+def counts(run: Run) -> dict[str, Any]:
+    """Labelled samples of each class on both sides of the split, and what is right for who always names the most frequent one."""
+    if run.parts is None:
+        return {}
+    sides = {side: _count(part) for side, part in (("train", run.parts.train), ("test", run.parts.test))}
+    most = int(np.argmax(sides["train"])) if sides["train"] else 0
+    known = sum(sides["test"])
+    return {"counts": sides, "majority": sides["test"][most] / known if known else None}
+
+
+def _count(samples: Samples) -> list[int]:
+    return np.bincount(samples.labels[samples.labels >= 0], minlength=len(samples.classes)).tolist()
+
+
+def versions() -> dict[str, str]:
+    """Of what a run stands on."""
+    return {"unveil": code_version(), "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
+            "machine": machine()}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def plain(held: Any) -> Any:
+    """As JSON has it: tables with text keys, lists, numbers of six digits; None for what is not finite."""
+    if isinstance(held, dict):
+        return {str(key): plain(value) for key, value in held.items()}
+    if isinstance(held, (list, tuple)):
+        return [plain(value) for value in held]
+    if isinstance(held, (float, np.floating)):
+        return float(f"{held:.6g}") if math.isfinite(held) else None
+    return int(held) if isinstance(held, np.integer) else held
