@@ -31,4 +31,5 @@ lint: .venv/dev
 	$(BIN)/ruff check src tests benchmarks
 
 bench: .venv/dev
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/attention.py
+	$(BIN)/python benchmarks/steps.py

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from unveil.errors import Unusable
@@ -19,29 +20,65 @@ from unveil.errors import Unusable
 # Threads that spin while they wait make a step up to twenty times slower when another program runs on the machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-OUT, ERR = Console(highlight=False), Console(stderr=True, highlight=False)
+OUT, ERR = (Console(stderr=errors, highlight=False, emoji=False, soft_wrap=True) for errors in (False, True))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; a user's mistake ends with one sentence and status 2."""
-    given, rest = parser().parse_known_args(arguments)
+    """Runs one command; a user's mistake ends with one sentence and status 2.
+
+    Args:
+        arguments: words after ``unveil``; None takes those of the process.
+
+    Returns:
+        the exit status: 0, 2 for a mistake, 3 for a run that was stopped or found unhealthy, 130 where Ctrl-C ended it at once.
+    """
+    written, words = _apart(sys.argv[1:] if arguments is None else arguments)
+    given, rest = parser().parse_known_args(words)
     try:
-        settings = dotted(rest)
-        if settings and given.command not in ("pretrain", "plan"):
-            raise Unusable(f"{next(iter(rest))} is no option of unveil {given.command}; see unveil {given.command} --help")
-        return given.run(given, settings) or 0
+        if rest:
+            raise Unusable(_unknown(rest[0], given))
+        if written and given.command != "pretrain":
+            raise Unusable(f"{written[0]} is no option of unveil {given.command}; see unveil {given.command} --help")
+        return given.run(given, dotted(written)) or 0
     except Unusable as why:
         ERR.print(f"[bold red]error:[/] {escape(str(why))}")
+        return 2
+    except BrokenPipeError:
+        # The interpreter would write what is left to a reader that is gone, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as why:
+        ERR.print(f"[bold red]error:[/] {escape(f'cannot read or write {why.filename}: {why.strerror}' if why.filename else str(why))}")
         return 2
     except KeyboardInterrupt:
         ERR.print("stopped; the same command goes on from the last checkpoint")
         return 130
-    except BrokenPipeError:
-        return 0
 
 
-def escape(text: str) -> str:
-    return text.replace("[", r"\[")
+def _apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Settings such as ``--encoder.width 256``, wherever they stand, and the other words."""
+    settings, others, words = [], [], list(words)
+    while words:
+        word = words.pop(0)
+        name, equals, _ = word.partition("=")
+        held = settings if name.startswith("--") and "." in name else others
+        held.append(word)
+        if held is settings and not equals and words and not words[0].startswith("--"):
+            held.append(words.pop(0))
+    return settings, others
+
+
+def _unknown(word: str, given) -> str:
+    """What to tell the user about a word that is no option."""
+    if given.command != "pretrain" or not word.startswith("-"):
+        return f"do not know what to do with {word!r}; see unveil {given.command} --help"
+    from unveil.recipes.check import nearest, settings_of
+    from unveil.training.settings import Training
+    name = word.lstrip("-").partition("=")[0]
+    known = {key.replace("_", "-"): key for key in vars(given)} | {key: f"train.{key}" for key in settings_of(Training)}
+    hint = nearest(name, list(known)).partition("'")[2].partition("'")[0]
+    return f"{word} is no option" + (f"; did you mean --{known[hint].replace('_', '-') if '.' not in known[hint] else known[hint]}?" if hint
+                                     else "; settings are written --encoder.width 256")
 
 
 def dotted(rest: Sequence[str]) -> dict[str, Any]:
@@ -53,10 +90,13 @@ def dotted(rest: Sequence[str]) -> dict[str, Any]:
         if not word.startswith("--") or "." not in name:
             raise Unusable(f"do not know what to do with {word!r}; settings are written --encoder.width 256")
         if not equals:
-            if not words:
+            if not words or words[0].startswith("--"):
                 raise Unusable(f"{word} needs a value")
             value = words.pop(0)
-        settings[name] = yaml.safe_load(value)
+        try:
+            settings[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise Unusable(f"--{name} is {value!r}, which cannot be read; lists are written [0.3, 1.0]") from None
     return settings
 
 
@@ -70,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
         "  unveil list                                   kinds, methods, data sets"))
     top.add_argument("--version", action="store_true", help="print the version")
     top.set_defaults(run=lambda given, settings: _version(top, given), command="")
-    commands = top.add_subparsers(title="commands", metavar="")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for add in (_add_pretrain, _add_evaluate, _add_embed, _add_report, _add_reproduce, _add_list, _add_doctor):
         add(commands)
     return top
@@ -85,7 +125,7 @@ def _version(top: argparse.ArgumentParser, given) -> None:
 
 
 def _command(commands, name: str, run: Callable, summary: str, examples: str, judged: bool = False, data: bool = False):
-    command = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter,
+    command = commands.add_parser(name, help=summary, usage=argparse.SUPPRESS, formatter_class=argparse.RawDescriptionHelpFormatter,
                                   description=f"examples:\n{examples}\n\n{summary}")
     command.set_defaults(run=run, command=name)
     command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -99,6 +139,7 @@ def _command(commands, name: str, run: Callable, summary: str, examples: str, ju
     if judged:
         command.add_argument("--hold-out", metavar="GROUPS", help="numbers of the groups to score on, such as 0,1,2")
         command.add_argument("--budgets", default="1,5,20,all", help="labels a class to judge with (default %(default)s)")
+        command.add_argument("--frozen", action="store_true", help="judge without training networks on the labels")
         command.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
     return command
 
@@ -107,7 +148,7 @@ def _add_pretrain(commands) -> None:
     command = _command(commands, "pretrain", _pretrain, "Teach an encoder without labels; judge it where labels are known.",
                        "  unveil pretrain photos/\n"
                        "  unveil pretrain watch --method lejepa --hold-out 0,1,2\n"
-                       "  unveil pretrain recordings/ --encoder.width 256 --train.epochs 50 --out runs/eeg\n"
+                       "  unveil pretrain recordings/ --encoder.width 256 --train.epochs 50\n"
                        "  unveil pretrain photos/ --budget 10m", judged=True, data=True)
     command.add_argument("data", help="folder, file, built-in set, or hf:NAME")
     command.add_argument("--method", help="how to teach; unveil list shows all")
@@ -116,7 +157,8 @@ def _add_pretrain(commands) -> None:
     command.add_argument("--out", type=Path, help="folder of the run")
     command.add_argument("--scale", default="auto", choices=["auto", "small", "published"], help="settings to start from (default auto)")
     command.add_argument("--budget", help="time for the training, such as 10m")
-    command.epilog = "any setting can be given by name, such as --method.temperature 0.5 --train.batch 512; unveil list METHOD shows them"
+    command.epilog = ("Any setting can be given by its name, such as --method.temperature 0.5\n"
+                      "--train.batch 512; unveil list METHOD shows them.")
 
 
 def _add_evaluate(commands) -> None:
@@ -125,7 +167,6 @@ def _add_evaluate(commands) -> None:
                        "  unveil evaluate features.npz --labels y.csv", judged=True, data=True)
     command.add_argument("target", help="folder of a run or encoder, or an .npz of features")
     command.add_argument("--data", help="labelled data")
-    command.add_argument("--frozen", action="store_true", help="leave out training the network on the labels")
 
 
 def _add_embed(commands) -> None:
@@ -174,8 +215,17 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
         raise Unusable(f"{text!r} is no list of numbers such as 0,1,2") from None
 
 
+def _json(held: Any) -> None:
+    """One object; what is not finite becomes null, which every reader of JSON knows."""
+    from unveil.reports.collect import plain
+    print(json.dumps(plain(held), allow_nan=False))
+
+
 def _budgets(text: str) -> tuple[int | None, ...]:
-    return tuple(None if part == "all" else _numbers(part)[0] for part in text.split(","))
+    budgets = tuple(None if part.strip() == "all" else _numbers(part)[0] for part in text.split(","))
+    if any(each is not None and each < 1 for each in budgets):
+        raise Unusable(f"--budgets {text!r}: numbers of labels a class begin at 1")
+    return budgets
 
 
 def _say(given) -> Callable[[str], None]:
@@ -187,15 +237,14 @@ def _pretrain(given, settings) -> int:
     from unveil.progress import progress
     from unveil.recipes.recipe import read
     from unveil.reports.page import write_report
-    held = read(given.recipe) if given.recipe else {}
+    settings = (read(given.recipe) if given.recipe else {}) | settings
     with progress(given.json) as show:
-        run = api.pretrain(given.data, method=given.method or held.pop("method", None), encoder=given.encoder, out=given.out,
-                           scale=given.scale, budget=given.budget, seed=given.seed, hold_out=_numbers(given.hold_out),
-                           budgets=_budgets(given.budgets), options=options_of(given), settings=held | settings, show=show,
-                           say=_say(given))
+        run = api.pretrain(given.data, method=given.method, encoder=given.encoder, out=given.out, scale=given.scale,
+                           budget=given.budget, seed=given.seed, hold_out=_numbers(given.hold_out), budgets=_budgets(given.budgets),
+                           networks=not given.frozen, options=options_of(given), settings=settings, show=show, say=_say(given))
     page = write_report(run)
     if given.json:
-        print(json.dumps({"folder": str(run.folder), "status": run.ending.status, "rows": run.rows, "report": str(page)}))
+        _json({"folder": str(run.folder), "status": run.ending.status, "rows": run.rows, "data": run.facts, "report": str(page)})
     else:
         _ending(run, page)
     return 0 if run.ending.status == "finished" else 3
@@ -206,11 +255,19 @@ def _ending(run, page: Path) -> None:
     OUT.print(f"[bold]{ending.status}[/] after {ending.step} steps, {ending.seconds:.0f} s ({ending.waited:.1f} s waiting for data)")
     for finding in ending.findings:
         OUT.print(f"[yellow]{escape(finding['sentence'])}[/]")
-    for name, why in list(run.facts["faults"].items())[:5]:
-        OUT.print(f"[yellow]set aside:[/] {escape(name)}: {escape(why)}")
+    _print_faults(run.facts["faults"])
+    for note in run.facts["notes"]:
+        OUT.print(f"[yellow]note:[/] {escape(note)}")
     if run.rows:
         OUT.print(table(run.rows))
-    OUT.print(f"encoder  {run.folder / 'encoder'}\nresults  {run.folder / 'results.json'}\nreport   {page}")
+    OUT.print(escape(f"encoder  {run.folder / 'encoder'}\nresults  {run.folder / 'results.json'}\nreport   {page}"))
+
+
+def _print_faults(faults: dict[str, str]) -> None:
+    for name, why in list(faults.items())[:5]:
+        OUT.print(f"[yellow]set aside:[/] {escape(name)}: {escape(why)}")
+    if len(faults) > 5:
+        OUT.print(f"[yellow]set aside:[/] {len(faults) - 5} more")
 
 
 def table(rows: Sequence[dict]) -> Table:
@@ -232,19 +289,23 @@ def _evaluate(given, settings) -> None:
     from unveil import api
     rows = api.evaluate(given.target, given.data, hold_out=_numbers(given.hold_out), budgets=_budgets(given.budgets), seed=given.seed,
                         networks=not given.frozen, options=options_of(given), say=_say(given))
-    print(json.dumps({"rows": rows})) if given.json else OUT.print(table(rows))
+    _json({"rows": rows}) if given.json else OUT.print(table(rows))
 
 
 def _embed(given, settings) -> None:
     from unveil import api
     done = api.embed_to(given.encoder, given.data, given.out, options=options_of(given), say=_say(given))
-    print(json.dumps(done)) if given.json else OUT.print(f"{done['samples']} x {done['width']} features in {done['out']}")
+    if given.json:
+        _json(done)
+    else:
+        _print_faults(done["faults"])
+        OUT.print(f"{done['samples']} x {done['width']} features in {escape(done['out'])}")
 
 
 def _report(given, settings) -> None:
     from unveil.reports.page import report_again
     page = report_again(given.run_folder)
-    print(json.dumps({"report": str(page)})) if given.json else OUT.print(f"report {page}")
+    _json({"report": str(page)}) if given.json else OUT.print(f"report {escape(str(page))}")
 
 
 def _reproduce(given, settings) -> None:
@@ -259,7 +320,7 @@ def _reproduce(given, settings) -> None:
                          runs=out, show=show, say=_say(given))
     held = present(study, rows, out, None if given.json else OUT)
     page = write_study(study, rows, held, out)
-    print(json.dumps(held | {"report": str(page)})) if given.json else OUT.print(f"results  {out / 'results.json'}\nreport   {page}")
+    _json(held | {"report": str(page)}) if given.json else OUT.print(escape(f"results  {out / 'results.json'}\nreport   {page}"))
 
 
 def _list(given, settings) -> None:

@@ -133,11 +133,13 @@ class Encoder(nn.Module):
         depth: number of layers that ``layers`` may name, for encoders that support it.
         patch_values: number of raw values that a token covers, for encoders that support tokens.
         spec: of the data.
+        tiny: settings of a network of a few thousand weights, with which conformance is checked.
         settings: name and settings that build another like it; set by whoever built it.
         kind: reads and views its data; set by whoever taught or loaded it.
     """
 
     supports: ClassVar[frozenset[str]] = frozenset()
+    tiny: ClassVar[dict[str, Any]] = {}
     width: int
     depth: int
     patch_values: int

@@ -28,9 +28,11 @@ def summary(thing: type) -> str:
 
 def facts_of(what: str) -> dict[str, list[dict[str, Any]]]:
     """Everything under a heading; all headings for ``"all"``."""
-    held = {"methods": lambda: [{"name": n, "about": summary(find("method", n)), "source": find("method", n).source} for n in names("method")],
-            "encoders": lambda: [{"name": n, "about": summary(find("encoder", n))} for n in names("encoder")],
-            "kinds": lambda: [{"name": n, "about": summary(find("kind", n))} for n in names("kind")],
+    def lines(section: str) -> list[dict[str, Any]]:
+        return [{"name": name, "about": summary(find(section, name))} for name in names(section)]
+
+    held = {"methods": lambda: [row | {"source": find("method", row["name"]).source} for row in lines("method")],
+            "encoders": lambda: lines("encoder"), "kinds": lambda: lines("kind"),
             "data": lambda: [{"name": n, "about": s.about, "kind": s.kind, "licence": s.licence} for n, s in SETS.items()],
             "studies": lambda: [{"name": n, "about": load_study(n).question} for n in study_names()]}
     return {heading: make() for heading, make in held.items() if what in ("all", heading)}

@@ -20,7 +20,7 @@ def open_features(source: np.ndarray | str | Path, options: Options) -> Samples:
         Unusable: where it is no table of numbers.
     """
     records = arrays.from_arrays(source, options) if isinstance(source, np.ndarray) else arrays.read(Path(source), options)
-    if records.array.ndim != 2:
+    if records.array.ndim != 2 or not records.array.shape[1]:
         raise Unusable(f"features must be n x D, these are {'x'.join(map(str, records.array.shape))}")
     values = torch.from_numpy(np.ascontiguousarray(records.array, dtype=np.float32))
     if not values.isfinite().all():

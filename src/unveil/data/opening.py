@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from unveil.data.records import Records
 from unveil.errors import Unusable
 
 
-def open_records(source, options: Options = Options(), say: Callable[[str], None] = lambda text: None) -> tuple[str, Records]:
+def open_records(source, options: Options | None = None, say: Callable[[str], None] = lambda text: None) -> tuple[str, Records]:
     """The kind and the records of ``source``.
 
     Args:
@@ -28,6 +29,7 @@ def open_records(source, options: Options = Options(), say: Callable[[str], None
     Raises:
         Unusable: where nothing is there, nothing detects it, or the kind is not certain.
     """
+    options = options or Options()
     if not isinstance(source, (str, Path)):
         array = source if isinstance(source, Mapping) else np.asarray(source)
         return _kind(options.kind, ("image", "signal"), "an array", "--kind"), _module("arrays").from_arrays(array, options)
@@ -38,15 +40,33 @@ def open_records(source, options: Options = Options(), say: Callable[[str], None
     if not name.startswith("hf:"):
         _must_exist(path, name)
     place, readers = (name, ["hub"]) if name.startswith("hf:") else (path, TABLE)
-    for reader in map(_module, readers):
-        seen = reader.detect(place)
-        if seen:
-            possible = reader.kinds(place) if hasattr(reader, "kinds") else reader.KINDS
-            return _kind(options.kind, possible, seen, name), reader.read(place, options)
-    endings = sorted({p.suffix for p in list(path.rglob("*"))[:1000] if p.is_file()}) if path.is_dir() else [path.suffix]
+    try:
+        for reader in map(_module, readers):
+            if seen := reader.detect(place):
+                possible = reader.kinds(place) if hasattr(reader, "kinds") else reader.KINDS
+                return _kind(options.kind, possible, seen, name), _printable(reader.read(place, options))
+        raise _nothing(path)
+    except OSError as why:
+        raise Unusable(f"cannot read {why.filename or path}: {why.strerror or why}") from why
+
+
+def _printable(records: Records) -> Records:
+    """Names of files need not be text; what is none in names and labels is written as ``\\udcff``."""
+    text = lambda word: word.encode("utf-8", "backslashreplace").decode()
+    if not all(map(str.isascii, records.names)):
+        records.names = [text(name) for name in records.names]
+    if records.labels is not None and not all(map(str.isascii, set(records.labels.tolist()))):
+        records.labels = np.array([text(label) for label in records.labels.tolist()])
+    return records
+
+
+def _nothing(path: Path) -> Unusable:
+    """Says what was found where no reader found what it reads."""
+    files = (file for file in islice(path.rglob("*"), 1000) if file.is_file()) if path.is_dir() else [path]
+    endings = sorted({file.suffix for file in files})
     found = f"it holds files ending in {', '.join(map(repr, endings))}" if endings else "it is empty"
-    raise Unusable(f"nothing in {path} can be read: {found}. Readable are pictures, .npy, .npz, .csv, .ts, .tar shards and "
-                   "Hugging Face data sets")
+    return Unusable(f"nothing in {path} can be read: {found}. Readable are pictures, .npy, .npz, .csv, .ts, .tar shards and "
+                    "Hugging Face data sets")
 
 
 def _must_exist(path: Path, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -31,17 +31,25 @@ class Samples:
         test: bool ``(count,)``: the source's own held-out part; None where it has none.
         name: sample index -> name for messages.
         faults: what was set aside, name -> reason; grows while files are read.
+        in_memory: nothing is decoded when a batch is asked for.
+        notes: sentences about the source that a person should see.
+
+    Attributes:
+        index: ids of the samples, int64; those of a subset are a part of the whole's.
+        whole: number of samples of the whole.
     """
 
     def __init__(self, fetch: Callable[[Tensor], tuple[Tensor, Tensor | None]], count: int, *, shape: tuple[int, ...], channels: int,
                  axes: tuple[str, ...], spacing: tuple[float, ...], unit: str, labels: np.ndarray | None = None,
                  classes: list[str] | None = None, groups: np.ndarray | None = None, test: np.ndarray | None = None,
-                 name: Callable[[int], str] = str, faults: dict[str, str] | None = None, in_memory: bool = True):
+                 name: Callable[[int], str] = str, faults: dict[str, str] | None = None, in_memory: bool = True,
+                 notes: Sequence[str] = ()):
         self.fetch, self.shape, self.channels, self.axes = fetch, shape, channels, axes
         self.spacing, self.unit, self.name, self.in_memory = spacing, unit, name, in_memory
         self.labels, self.classes, self.groups, self.test = labels, classes or [], groups, test
         self.faults = {} if faults is None else faults
-        self.index = torch.arange(count)
+        self.notes = list(notes)
+        self.index, self.whole = torch.arange(count), count
 
     def __len__(self) -> int:
         return len(self.index)
@@ -65,6 +73,18 @@ class Samples:
             if getattr(self, column) is not None:
                 setattr(part, column, getattr(self, column)[at])
         return part
+
+    def readable(self) -> np.ndarray:
+        """Reads every sample once and says as :meth:`sound` does."""
+        for ids in () if self.in_memory else self.index.split(256):
+            self.fetch(ids)
+        return self.sound()
+
+    def sound(self) -> np.ndarray:
+        """Bool ``(n,)``: False for a sample that was found unreadable, in whose place another stood."""
+        if self.in_memory:
+            return np.ones(len(self), dtype=bool)
+        return np.array([self.name(i) not in self.faults for i in self.index.tolist()], dtype=bool)
 
     def spec(self, limit: int = 2048) -> Spec:
         """What a sample looks like, with channel statistics of up to ``limit`` evenly spaced samples."""
@@ -95,7 +115,8 @@ class Files:
     A record that cannot be read is named in ``faults`` and the next readable one stands in for it, so batches keep their size.
 
     Args:
-        decode: record index -> ``uint8`` or ``float32`` array ``(C, *shape)``; raises :class:`Unreadable`.
+        decode: record index -> ``uint8`` or ``float32`` array ``(C, *shape)``; raises :class:`Unreadable`, or
+            :class:`Unusable` where what it means is not certain.
         count: number of records.
         name: record index -> name.
         faults: where to write what was set aside.
@@ -117,14 +138,14 @@ class Files:
                 continue
             try:
                 values = self.decode(at)
-            except Unreadable as why:
+            except (Unreadable, Unusable) as why:
                 self.faults[self.name(at)] = str(why)
                 continue
             if self.room >= values.nbytes:
                 self.room -= values.nbytes
                 self.cache[at] = values
             return values
-        raise Unusable(f"none of the {self.count} files can be read; the first: {next(iter(self.faults.items()))}")
+        raise Unusable(f"none of the {self.count} samples can be read; {': '.join(next(iter(self.faults.items())))}")
 
     def __call__(self, ids: Tensor) -> tuple[Tensor, None]:
         values = torch.from_numpy(np.stack(list(self.pool.map(self._one, ids.tolist()))))

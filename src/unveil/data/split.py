@@ -33,6 +33,10 @@ class Split:
         sides = [np.ascontiguousarray(side.index.numpy()).tobytes() for side in (self.train, self.test)]
         return hashlib.sha256(b"|".join(sides)).hexdigest()[:12]
 
+    def readable(self) -> Split:
+        """Without the samples that cannot be read, so that no label meets a sample that stood in for its own."""
+        return Split(*(side.subset(side.readable()) for side in (self.train, self.test)), self.name)
+
 
 def split(samples: Samples, held: Sequence[int] | None = None, share: float = 0.25, seed: int = 0) -> Split:
     """Cuts samples in two so that nothing of a group is on both sides.
@@ -60,6 +64,19 @@ def split(samples: Samples, held: Sequence[int] | None = None, share: float = 0.
         return _cut(samples, np.isin(samples.groups, chosen), f"{len(chosen)} of {len(names)} groups held out")
     chosen = generator.permutation(len(samples)).numpy()[:max(1, round(share * len(samples)))]
     return _cut(samples, np.isin(np.arange(len(samples)), chosen), f"{len(chosen)} of {len(samples)} samples held out, groups unknown")
+
+
+def judgeable(parts: Split) -> Split:
+    """The same split.
+
+    Raises:
+        Unusable: where its labels cannot judge anything.
+    """
+    train, test = (np.unique(side.labels[side.labels >= 0]) for side in (parts.train, parts.test))
+    if len(train) < 2 or not len(test):
+        raise Unusable(f"{parts.name} leaves labels of {len(train)} classes to learn from and of {len(test)} to score on; judging needs "
+                       "two classes at least, with some of their samples held out")
+    return parts
 
 
 def _cut(samples: Samples, test: np.ndarray, name: str) -> Split:

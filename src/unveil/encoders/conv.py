@@ -47,6 +47,8 @@ class ConvNet(Encoder):
         stride: of the stem.
     """
 
+    tiny = dict(width=32, stages=2)
+
     def __init__(self, spec: Spec, *, width: Count = 256, stages: Count = 3, blocks: Count = 1, kernel: Count = 3,
                  stride: Count = 1):
         super().__init__()

@@ -61,7 +61,8 @@ class Pretrained(Encoder):
         return frozenset() if self.blocks is None else frozenset({"tokens", "keep", "layers"})
 
     def _pixels(self, batch: Batch) -> Tensor:
-        return (batch.values.expand(-1, 3, -1, -1) - self.mean) / self.std
+        pixels = (batch.values.expand(-1, 3, -1, -1) - self.mean) / self.std
+        return pixels if batch.valid is None else pixels * batch.valid[:, None]
 
     def embed(self, batch: Batch) -> Tokens:
         pixels = self._pixels(batch)

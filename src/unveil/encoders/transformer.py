@@ -36,6 +36,7 @@ class Transformer(Encoder):
     """
 
     supports = frozenset({"tokens", "keep", "layers"})
+    tiny = dict(patch=4, width=32, depth=2, heads=2)
 
     def __init__(self, spec: Spec, *, patch: Count = 16, width: Count = 768, depth: Count = 12, heads: Count = 12,
                  mlp_ratio: Positive = 4.0, class_token: bool = False, positions: Literal["sincos", "rotary"] = "sincos",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -45,21 +46,26 @@ class Image(Kind):
         labels, classes = encode_labels(records.labels)
         groups, _ = encode_labels(records.groups)
         facts = dict(axes=("y", "x"), spacing=(1.0, 1.0), unit="px", labels=labels, classes=classes, groups=groups, test=records.test,
-                     name=lambda i: records.names[i])
-        array = None if records.array is None else _hwc(records.array, records.layout)
+                     name=lambda i: records.names[i], notes=records.notes)
+        array = None if records.array is None else _narrow(_hwc(records.array, records.layout))
         if array is not None and self.channels in (None, array.shape[-1]):
             values, scale = self._whole_array(array)
-            return Samples(in_memory(values, scale), len(records), shape=tuple(values.shape[2:]), channels=values.shape[1], **facts)
+            whole = Samples(in_memory(values, scale), len(records), shape=tuple(values.shape[2:]), channels=values.shape[1], **facts)
+            return _finite(whole, values)
+        load = records.load if array is None else array.__getitem__
         faults: dict[str, str] = {}
-        size, channels = self._look(records, faults)
-        files = Files(lambda i: _fitted(records.load(i), size, channels, self.channels is not None, self.smallest), len(records),
+        size, channels = self._look(records, load, faults)
+        files = Files(lambda i: _fitted(load(i), size, channels, self.channels is not None, self.smallest), len(records),
                       lambda i: records.names[i], faults)
         return Samples(files, len(records), shape=(size, size), channels=channels, faults=faults, in_memory=False, **facts)
 
     def _whole_array(self, array: np.ndarray) -> tuple[Tensor, float]:
+        if min(array.shape[1:3]) < self.smallest:
+            raise Unusable(f"the pictures are {array.shape[2]} x {array.shape[1]} pixels, smaller than {self.smallest} x {self.smallest}; "
+                           "where this is not so, say which axis is which with --layout chw or hwc")
         scale = 1.0 / np.iinfo(array.dtype).max if array.dtype.kind in "ui" else 1.0
-        if array.dtype == np.uint16:
-            array = array.astype(np.int32)
+        if array.dtype != np.uint8:
+            array = array.astype(np.float32)
         values = torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, -1, 1)))
         side = self.size or min(values.shape[2:])
         if tuple(values.shape[2:]) != (side, side):
@@ -70,12 +76,12 @@ class Image(Kind):
             values, scale = values[..., top:top + side, left:left + side].contiguous(), 1.0
         return values, scale
 
-    def _look(self, records: Records, faults: dict[str, str], limit: int = 64) -> tuple[int, int]:
+    def _look(self, records: Records, load: Callable[[int], np.ndarray], faults: dict[str, str], limit: int = 64) -> tuple[int, int]:
         """Size and channels from the first readable pictures, evenly spaced over the set."""
         sides, channels = [], Counter()
         for i in np.unique(np.linspace(0, len(records) - 1, min(limit, len(records))).astype(int)):
             try:
-                picture = records.load(int(i))
+                picture = load(int(i))
             except Unreadable as why:
                 faults[records.names[i]] = str(why)
                 continue
@@ -184,14 +190,42 @@ def _hwc(array: np.ndarray, layout: str | None) -> np.ndarray:
     return np.moveaxis(array, 1, -1) if layout == "chw" else array
 
 
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """Wide integers as 8 or 16 bits where these hold them all: the greatest value of the type stands for full brightness."""
+    if array.dtype.kind in "ui" and array.dtype.itemsize > 2 and array.min() >= 0:
+        return array.astype(next((small for small in (np.uint8, np.uint16) if array.max() <= np.iinfo(small).max), array.dtype))
+    return array
+
+
+def _finite(samples: Samples, values: Tensor) -> Samples:
+    """Without the pictures that hold values that are not finite; each is named among the faults.
+
+    Raises:
+        Unusable: where no picture is left.
+    """
+    if not values.is_floating_point():
+        return samples
+    sound = torch.cat([part.flatten(1).isfinite().all(1) for part in values.split(1024)]).numpy()
+    samples.faults |= {samples.name(int(i)): "holds values that are not finite" for i in np.flatnonzero(~sound)}
+    if not sound.any():
+        raise Unusable(f"every one of the {len(samples)} pictures holds values that are not finite (NaN or infinity)")
+    low, high = float(values[torch.as_tensor(sound)].min()), float(values[torch.as_tensor(sound)].max())
+    if low < 0 or high > 1:
+        samples.notes.append(f"values go from {low:.3g} to {high:.3g}; pictures of floats are taken as they are, and colour changes of "
+                             "views cut them to 0 to 1: scale them before, or give --method.strength 0")
+    return samples if sound.all() else samples.subset(sound)
+
+
 def _fitted(picture: np.ndarray, size: int, channels: int, convert: bool, smallest: int) -> np.ndarray:
     """``(H, W, C)`` of any number type -> ``(channels, size, size)`` uint8, or float32 where 8 bits would lose.
 
     Raises:
-        Unreadable: where it is too small, or has another number of channels and may not be converted.
+        Unreadable: where it is too small, is not finite, or has another number of channels and may not be converted.
     """
     if min(picture.shape[:2]) < smallest:
         raise Unreadable(f"is {picture.shape[1]} x {picture.shape[0]} pixels, smaller than {smallest} x {smallest}")
+    if picture.dtype.kind == "f" and not np.isfinite(picture).all():
+        raise Unreadable("holds values that are not finite")
     if picture.shape[2] != channels:
         if not convert or channels not in (1, 3):
             raise Unreadable(f"has {picture.shape[2]} channels, most have {channels} (--kind.channels 1 or 3 converts)")
@@ -229,7 +263,7 @@ def _turn_hue(x: Tensor, turn: Tensor) -> Tensor:
     y, i, q = (to @ x.flatten(2)).unbind(1)
     angle = turn.view(-1, 1) * (2 * torch.pi)
     turned = torch.stack([y, i * angle.cos() - q * angle.sin(), i * angle.sin() + q * angle.cos()], 1)
-    return (torch.linalg.inv(to) @ turned).view_as(x).clamp(0, 1)
+    return (torch.linalg.inv_ex(to).inverse @ turned).view_as(x).clamp(0, 1)
 
 
 def _blurred(x: Tensor, sigma: Tensor) -> Tensor:

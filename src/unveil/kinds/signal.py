@@ -24,14 +24,17 @@ class Signal(Kind):
         window: length of a sample, in values at ``rate``.
         stride: distance between window starts; None for a quarter of the window.
         rate: samples a second to resample to; None keeps the source's.
-        triads: views turn the sensor: channels come in groups of x, y, z in its frame. Off, since a turn hides where down is,
-            and posture is often what matters.
+        triads: views turn the sensor, by about 3 degrees at strength 1: channels come in groups of x, y, z in its frame.
+
+    Attributes:
+        rest: mean of each channel ``(C, 1)`` over the data that were opened last; 0 before.
     """
 
     name = "signal"
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False):
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
+        self.rest = torch.zeros(())
 
     def open(self, records: Records) -> Samples:
         if self.triads and records.channels and len(records.channels) % 3:
@@ -44,6 +47,7 @@ class Signal(Kind):
         flat = torch.from_numpy(np.concatenate(pieces, 1))
         missing = torch.isnan(flat).any(0)
         any_missing = bool(missing.any())
+        self.rest = flat.nanmean(1, keepdim=True).nan_to_num_(0.0)
         flat.nan_to_num_(0.0)
         start = torch.from_numpy(np.concatenate(starts))
         source = np.concatenate(owner)
@@ -59,7 +63,8 @@ class Signal(Kind):
         return Samples(
             fetch, len(start), shape=(self.window,), channels=len(flat), axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
             unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes, groups=groups[source],
-            test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults)
+            test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
+            notes=records.notes)
 
     def _read(self, records: Records):
         """Reads all series, sets aside what has another number of channels, no window, or windows without a value."""
@@ -102,8 +107,8 @@ class Signal(Kind):
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
-        """Crops stretched to ``size`` times the window; then turned sensors, gains, offsets and noise, all relative to the
-        sample's own deviation. A series has no exact symmetry."""
+        """Crops stretched to ``size`` times the window; then turned sensors, gains, offsets and noise, relative to the sample's
+        own deviation, and lost channels, which read as their mean over the data. A series has no exact symmetry."""
         return [self._one_view(batch, area, size, strength, generator) for _ in range(count)]
 
     def _one_view(self, batch: Batch, area, size: float, strength: float, generator: Generator) -> Batch:
@@ -120,14 +125,15 @@ class Signal(Kind):
     def _varied(self, x: Tensor, keys: Tensor, strength: float, generator: Generator) -> Tensor:
         channels = x.shape[1]
         if self.triads:
-            turn = rotations(generator.normal(3, keys=keys) * (0.3 * strength))
+            turn = rotations(generator.normal(3, keys=keys) * (0.05 * strength))
             x = (turn[:, None] @ x.unflatten(1, (-1, 3))).flatten(1, 2)
         spread = x.std(-1, keepdim=True)
         centre = x.mean(-1, keepdim=True)
         gain = (generator.normal(channels, 1, keys=keys) * (0.1 * strength)).exp()
         shift = generator.normal(channels, 1, keys=keys) * (0.1 * strength)
         noise = generator.normal(channels, x.shape[-1], keys=keys) * (0.1 * strength)
-        return centre + (x - centre) * gain + (shift + noise) * spread
+        lost = generator.uniform(channels, 1, keys=keys) < (0.03 * strength if channels > 1 else 0.0)
+        return torch.where(lost, self.rest.to(x), centre + (x - centre) * gain + (shift + noise) * spread)
 
     def statistics(self, batch: Batch) -> Tensor:
         """Mean, deviation, least, greatest and mean absolute difference of each channel."""
@@ -151,13 +157,15 @@ class Signal(Kind):
 
 
 def _channels_first(x: np.ndarray, layout: str | None) -> np.ndarray:
-    """One series as ``(C, T)`` float32.
+    """One series as ``(C, T)`` float32, NaN where a value is missing or not finite.
 
     Raises:
         Unreadable: where it is no series.
         Unusable: where the axes are not certain.
     """
-    x = np.asarray(x, np.float32)
+    with np.errstate(over="ignore"):
+        x = np.asarray(x, np.float32)
+    x = x if np.isfinite(x).all() else np.where(np.isfinite(x), x, np.float32(np.nan))
     if x.ndim == 1:
         return x[None]
     if x.ndim != 2:
@@ -177,7 +185,7 @@ def crop(batch: Batch, first: Tensor, share: Tensor, out: int) -> Batch:
     left = at.long().clamp_max(whole - 2) if whole > 1 else at.long()
     right = (left + 1).clamp_max(whole - 1)
     weight = (at - left)[:, None]
-    pick = lambda x, index: x.gather(-1, index[:, None].expand(-1, x.shape[1], -1))  # noqa: E731
+    pick = lambda x, index: x.gather(-1, index[:, None].expand(-1, x.shape[1], -1))
     values = pick(batch.values, left) * (1 - weight) + pick(batch.values, right) * weight
     valid = None if batch.valid is None else batch.valid.gather(1, left) & batch.valid.gather(1, right)
     low, length = batch.box[:, :1], batch.box[:, 1:] - batch.box[:, :1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
 from unveil.contracts import Batch, Count, Encoder, Fraction, Method, Output, Step
@@ -27,18 +29,19 @@ class MAE(Method):
         normalise: targets are normalised token by token.
         area: share of a sample that is read, by random crop.
         symmetry: use the kind's exact symmetries.
+        asked: the hidden tokens. As broken twin the seen ones, which need only be copied.
     """
 
     source = "arXiv 2111.06377; facebookresearch/mae"
     needs = frozenset({"keep", "tokens"})
-    twins = {"almost nothing is hidden": dict(ratio=0.05)}
-    tiny = dict(decoder_width=32, decoder_depth=1, decoder_heads=2)
+    twins = {"seen tokens are asked for": dict(asked="seen")}
+    tiny = dict(decoder_width=32, decoder_depth=1, decoder_heads=2, area=(0.8, 1.0), symmetry=False)
 
     def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.75, decoder_width: Count = 512, decoder_depth: Count = 8,
                  decoder_heads: Count = 16, normalise: bool = True, area: tuple[Fraction, Fraction] = (0.2, 1.0),
-                 symmetry: bool = True):
+                 symmetry: bool = True, asked: Literal["hidden", "seen"] = "hidden"):
         super().__init__(encoder)
-        self.ratio, self.normalise, self.area, self.symmetry = ratio, normalise, area, symmetry
+        self.ratio, self.normalise, self.area, self.symmetry, self.asked = ratio, normalise, area, symmetry, asked
         self.decoder = Predictor(encoder.width, encoder.patch_values, width=decoder_width, depth=decoder_depth, heads=decoder_heads)
 
     def forward(self, batch: Batch, step: Step) -> Output:
@@ -46,13 +49,13 @@ class MAE(Method):
         tokens = self.encoder.embed(view)
         masks = random_masks(tokens.values.shape[1], self.ratio, step.generator("masks"), batch.keys)
         seen = self.encoder.encode(tokens, keep=masks.context)
-        hidden = masks.targets[:, 0]
-        answer = wide(self.decoder(seen.local, masks.context, hidden, tokens.grid))
-        goal = wide(take(tokens.raw, hidden))
+        asked = masks.targets[:, 0] if self.asked == "hidden" else masks.context
+        answer = wide(self.decoder(seen.local, masks.context, asked, tokens.grid))
+        goal = wide(take(tokens.raw, asked))
         if self.normalise:
             var, mean = torch.var_mean(goal, -1, correction=min(1, goal.shape[-1] - 1), keepdim=True)
             goal = (goal - mean) / (var + 1e-6).sqrt()
-        valid = None if tokens.valid is None else take(tokens.valid, hidden)
+        valid = None if tokens.valid is None else take(tokens.valid, asked)
         loss = masked_mean((answer - goal).square(), valid)
         return Output(loss, shown={"embedding": seen.pooled.detach()[None], "views": view.values[None], "seen": masks.context,
-                                   "asked": masks.targets})
+                                   "asked": asked[:, None]})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import inspect
+import math
 import types
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
@@ -33,10 +35,11 @@ def find(section: str, name: str) -> type:
         return getattr(importlib.import_module(module), attribute)
     for point in entry_points(group=f"unveil.{section}s", name=name):
         return point.load()
-    raise Unusable(f"there is no {section} {name!r}{_nearest(name, names(section))}")
+    raise Unusable(f"there is no {section} {name!r}{nearest(name, names(section))}")
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: list[str]) -> str:
+    """The end of a sentence about an unknown name: the known one that is most like it, else all."""
     close = difflib.get_close_matches(name, known, 1, 0.4)
     return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
 
@@ -58,7 +61,7 @@ def checked(target: Callable, given: Mapping[str, Any], section: str) -> dict[st
     known = settings_of(target)
     for name in given:
         if name not in known:
-            raise Unusable(f"{section}.{name} is no setting of {target.__name__}{_nearest(name, list(known))}")
+            raise Unusable(f"{section}.{name} is no setting of {target.__name__}{nearest(name, list(known))}")
     result = {}
     for name, (hint, default) in known.items():
         if name in given:
@@ -83,9 +86,11 @@ def _conform(value: Any, hint: Any, path: str) -> Any:
                 _within(value, limit, path)
         return value
     if origin is Literal:
-        if value not in get_args(hint):
+        # YAML reads yes as true and 32 as a number; the texts that are meant are these.
+        said = ("no", "yes")[value] if isinstance(value, bool) else str(value)
+        if said not in get_args(hint):
             raise Unusable(f"{path} is {value!r}; it can be {' or '.join(map(repr, get_args(hint)))}")
-        return value
+        return said
     if origin in (Union, types.UnionType):
         options = get_args(hint)
         if value is None and type(None) in options:
@@ -97,19 +102,20 @@ def _conform(value: Any, hint: Any, path: str) -> Any:
             raise Unusable(f"{path} is {value!r}; it must be a list of {len(parts)}, such as [0.3, 1.0]")
         return tuple(_conform(x, part, f"{path}[{i}]") for i, (x, part) in enumerate(zip(value, parts, strict=True)))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value)
     if hint is float and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            pass
+        with contextlib.suppress(ValueError):
+            value = float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise Unusable(f"{path} is {value!r}, a {type(value).__name__}; it must be {_article(hint)}")
+        raise Unusable(f"{path} is {value!r}, {_article(type(value))}; it must be {_article(hint)}")
+    if hint is float and not math.isfinite(value):
+        raise Unusable(f"{path} is {value!r}; it must be a finite number")
     return value
 
 
 def _article(hint: type) -> str:
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(hint, hint.__name__)
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text", list: "a list", dict: "a table",
+            type(None): "nothing"}.get(hint, hint.__name__)
 
 
 def _within(value: Any, limit: Range, path: str) -> None:

@@ -39,9 +39,13 @@ def load_encoder(folder: Path) -> Encoder:
         tensors = load((folder / "model.safetensors").read_bytes())
     except (OSError, ValueError, SafetensorError) as why:
         raise Unusable(f"{folder} holds no encoder that can be read ({why}): name the folder of a finished run") from why
-    encoder = build_encoder(facts["encoder"], Spec.from_json(facts["spec"]), facts["seed"])
+    try:
+        encoder = build_encoder(facts["encoder"], Spec.from_json(facts["spec"]), facts["seed"])
+        encoder.kind = build("kind", facts["kind"])
+    except (KeyError, TypeError, AttributeError) as why:
+        raise Unusable(f"{folder / 'config.json'} does not describe an encoder of unveil {__version__} ({why}): name the folder of a "
+                       "finished run, made by this version or an earlier one") from why
     fill(encoder, tensors, str(folder))
-    encoder.kind = build("kind", facts["kind"])
     return encoder.eval()
 
 

@@ -15,7 +15,7 @@ from unveil.contracts import Encoder, Method, Spec
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind
 from unveil.randomness import key
-from unveil.recipes.check import checked, find
+from unveil.recipes.check import checked, find, nearest
 from unveil.training.settings import Training
 
 SECTIONS = ("kind", "encoder", "method", "train")
@@ -72,8 +72,16 @@ class Recipe:
 
 
 def build(section: str, settings: Mapping[str, Any], *first):
-    """The named kind, encoder or method with its settings."""
-    return find(section, settings["name"])(*first, **{k: v for k, v in settings.items() if k != "name"})
+    """The named kind, encoder or method with its settings.
+
+    Raises:
+        Unusable: where settings that are right alone do not go together.
+    """
+    thing = find(section, settings["name"])
+    try:
+        return thing(*first, **{k: v for k, v in settings.items() if k != "name"})
+    except ValueError as why:
+        raise Unusable(f"the {section} {settings['name']} cannot be built: {why}; see unveil list {settings['name']}") from why
 
 
 def build_encoder(settings: Mapping[str, Any], spec: Spec, seed: int) -> Encoder:
@@ -94,6 +102,7 @@ def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, 
         scale: ``"published"`` for the paper's settings, else the small ones; ``"auto"`` is adjusted afterwards to data and machine
             by :func:`unveil.recipes.scale.adjust`.
         given: what the user set, nested or with dotted names.
+        seed: of everything random.
 
     Raises:
         Unusable: for anything unknown, of a wrong type or out of range.
@@ -146,11 +155,14 @@ def sections(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for path, value in given.items():
         section, _, name = path.partition(".")
         if section not in result:
-            raise Unusable(f"{path} is in no section; a setting begins with {', '.join(s + '.' for s in SECTIONS)}")
+            raise Unusable(f"{path} is in no section{nearest(section, list(SECTIONS))}")
         if name:
             result[section][name] = value
         elif isinstance(value, Mapping):
             result[section].update(value)
         else:
             result[section]["name"] = value
+    for section, held in result.items():
+        if not isinstance(held.get("name", ""), str):
+            raise Unusable(f"{section}.name is {held['name']!r}; it must be a name, or a table of settings")
     return result

@@ -50,7 +50,8 @@ def _rules(recipe: Recipe, count: int, device: torch.device, parts: dict[str, di
     yield "train.lr", recipe.train["lr"] * math.sqrt(batch / base), f"square root rule from batch {base} to {batch}"
     total = train["steps"] or round(train["epochs"] * count / batch)
     if isinstance(method.get("momentum"), tuple):
-        yield "method.momentum", (0.99 if total < 10_000 else 0.996, method["momentum"][1]), f"{total} steps: a short run needs a quicker teacher"
+        quick = (0.99 if total < 10_000 else 0.996, method["momentum"][1])
+        yield "method.momentum", quick, f"{total} steps: a short run needs a quicker teacher"
     for name in find("method", method["name"]).per_batch:
         yield f"method.{name}", min(1.0, recipe.method[name] * base / batch), f"the balance goes with batch size, {base} to {batch}"
 
@@ -67,6 +68,9 @@ def parse_budget(text: str) -> float:
     units = {"s": 1, "m": 60, "h": 3600}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "m")
     try:
-        return float(number) * units[unit]
+        seconds = float(number) * units[unit]
     except ValueError:
-        raise Unusable(f"--budget {text!r} is no time: write 90s, 10m or 2h") from None
+        seconds = -1.0
+    if not 0 < seconds < math.inf:
+        raise Unusable(f"--budget {text!r} is no time: write 90s, 10m or 2h")
+    return seconds

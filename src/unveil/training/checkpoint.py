@@ -6,6 +6,7 @@ settings' hash and a checksum. Random numbers and the order of data are function
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,18 +23,24 @@ from unveil.errors import Unusable
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Writes a file that is there completely or not at all, and is on the disk when this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
     except OSError as why:
-        part.unlink(missing_ok=True)
-        raise Unusable(f"cannot write {path}: {why.strerror or why}. What was saved before is untouched; free space or choose "
-                       "another --out, then run the same command again to go on") from why
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise unwritable(path, why) from why
+
+
+def unwritable(path: Path, why: OSError) -> Unusable:
+    """What to tell the user where ``path`` cannot be written."""
+    return Unusable(f"cannot write {path}: {why.strerror or why}. What was saved before is untouched; free space or choose another "
+                    "--out that can be written to, then run the same command again to go on")
 
 
 def _state(method: Method, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -46,6 +53,8 @@ def _state(method: Method, optimiser: torch.optim.Optimizer) -> dict[str, Tensor
 def store(folder: Path, step: int, method: Method, optimiser: torch.optim.Optimizer, definition: str, keep: int = 2) -> Path:
     """Saves after ``step`` steps and removes all but the last ``keep`` checkpoints."""
     path = folder / f"step-{step:08d}.safetensors"
+    for part in folder.glob(".step-*"):
+        part.unlink(missing_ok=True)  # a kill left it
     content = save(_state(method, optimiser), {"step": str(step), "definition": definition})
     write_atomic(path, content)
     write_atomic(path.with_suffix(".json"), json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "step": step}).encode())
@@ -70,7 +79,7 @@ def restore(folder: Path, method: Method, optimiser: torch.optim.Optimizer, defi
         the number of steps it had made; 0 where there is none.
 
     Raises:
-        Unusable: where it belongs to another recipe.
+        Unusable: where it belongs to another recipe or architecture.
     """
     for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
         if not _sound(path):
@@ -78,19 +87,46 @@ def restore(folder: Path, method: Method, optimiser: torch.optim.Optimizer, defi
             continue
         try:
             with safe_open(path, "pt") as held:
-                facts, tensors = held.metadata(), {name: held.get_tensor(name) for name in held.keys()}
+                facts, tensors = held.metadata(), {name: held.get_tensor(name) for name in held.keys()}  # noqa: SIM118
         except SafetensorError:
             say(f"checkpoint {path.name} is damaged, skipped")
             continue
-        if facts["definition"] != definition:
-            raise Unusable(f"{folder} holds a run with other settings: choose another --out, or remove the folder to start anew")
-        _load(tensors, method, optimiser)
+        _same(facts, definition, folder)
+        try:
+            _load(tensors, method, optimiser)
+        except (RuntimeError, ValueError, KeyError) as why:
+            raise Unusable(f"the weights in {path} are of another architecture ({str(why).splitlines()[0]}): choose another --out, or "
+                           "remove the folder to start anew") from why
         return int(facts["step"])
     return 0
 
 
+def refuse_other(folder: Path, definition: str) -> None:
+    """Looks at the headers alone, before anything is written into the folder of a run.
+
+    Raises:
+        Unusable: where the newest checkpoint that can be read belongs to another recipe.
+    """
+    for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
+        try:
+            with safe_open(path, "pt") as held:
+                return _same(held.metadata(), definition, folder)
+        except (SafetensorError, OSError):
+            continue
+
+
+def _same(facts: dict[str, str], definition: str, folder: Path) -> None:
+    if facts["definition"] != definition:
+        raise Unusable(f"{folder} holds a run with other settings: choose another --out, or remove the folder to start anew")
+
+
 def _load(tensors: dict[str, Tensor], method: Method, optimiser: torch.optim.Optimizer) -> None:
     weights = {name.removeprefix("method."): x for name, x in tensors.items() if name.startswith("method.")}
+    own = method.state_dict()
+    odd = [name for name in own.keys() | weights.keys()
+           if name not in own or name not in weights or own[name].shape != weights[name].shape]
+    if odd:
+        raise ValueError(f"{len(odd)} of {len(own)} tensors do not match, the first is {min(odd)}")
     method.load_state_dict(weights)
     state: dict[int, dict[str, Tensor]] = {}
     for name, x in tensors.items():

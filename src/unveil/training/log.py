@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.util
 import io
 import json
 from pathlib import Path
 
-from unveil.training.checkpoint import write_atomic
+from unveil.training.checkpoint import unwritable, write_atomic
 
 
 class Log:
@@ -39,8 +40,11 @@ class Log:
 
     def write(self, row: dict) -> None:
         if self.path:
-            self.stream.write(json.dumps(row) + "\n")
-            self.stream.flush()
+            try:
+                self.stream.write(json.dumps(row) + "\n")
+                self.stream.flush()
+            except OSError as why:
+                raise unwritable(self.path, why) from why
         if self.board:
             for name, value in row.items():
                 if isinstance(value, float):
@@ -48,7 +52,8 @@ class Log:
 
     def __exit__(self, *error) -> None:
         if self.path:
-            self.stream.close()
+            with contextlib.suppress(OSError):
+                self.stream.close()
             rows = read(self.path)
             table = io.StringIO()
             writer = csv.DictWriter(table, list(dict.fromkeys(name for row in rows for name in row)))

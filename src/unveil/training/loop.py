@@ -148,11 +148,14 @@ class Loop:
     def _row(self, done: int, output: Output, rates: tuple[float, float], began: float, made: int) -> dict[str, float]:
         loss = float(output.loss.detach())
         if loss != loss or abs(loss) == float("inf"):
-            raise Unusable(f"the loss became {loss} by step {done}. The last checkpoint is from before. "
-                           f"Try a lower --train.lr (now {self.settings.lr:g}) or --train.clip 1")
+            raise self._diverged(f"the loss became {loss}", done)
         seconds = time.perf_counter() - began
         return {"step": done, "loss": loss, "lr": rates[0], "decay": rates[1], "seconds": seconds, "waited": self.feed.waited,
                 "samples_per_second": made * self.settings.batch / seconds} | {k: float(v) for k, v in output.scalars.items()}
+
+    def _diverged(self, what: str, done: int) -> Unusable:
+        return Unusable(f"{what} by step {done}. The last checkpoint is from before. "
+                        f"Try a lower --train.lr (now {self.settings.lr:g}) or --train.clip 1")
 
     def _due(self, done: int, saved: int, saved_at: float) -> bool:
         if not self.folder or done >= self.total:
@@ -161,6 +164,8 @@ class Loop:
         return done - saved >= every if every else time.perf_counter() - saved_at >= 60
 
     def _store(self, done: int) -> None:
+        if not all(bool(x.isfinite().all()) for x in self.method.state_dict().values()):
+            raise self._diverged("weights were no longer finite", done)
         if self.fabric.is_global_zero:
             checkpoint.store(self.folder, done, self.method, self.optimiser, self.definition)
         self.fabric.barrier()

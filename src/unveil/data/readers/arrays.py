@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,12 +19,12 @@ GROUPS = ("groups", "group", "subject", "subjects", "patient")
 
 
 def detect(path: Path) -> str | None:
+    """What is seen at ``path``, reading no values."""
     if path.suffix == ".npy" and path.is_file():
         array = load(path)
         return f"an array of {'x'.join(map(str, array.shape))} {array.dtype}"
     if path.suffix == ".npz" and path.is_file():
-        held = load(path)
-        return "arrays " + ", ".join(f"{name} {'x'.join(map(str, held[name].shape))}" for name in held.files)
+        return "arrays " + ", ".join(getattr(load(path), "files", ["without names"]))
     return None
 
 
@@ -33,17 +32,28 @@ def load(path: Path):
     """An array or archive of arrays, without pickles; an ``.npy`` is mapped, not read."""
     try:
         return np.load(path, allow_pickle=False, mmap_mode="r" if path.suffix == ".npy" else None)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as why:
-        pickled = "it holds Python objects, which are never loaded: save plain number arrays" if "pickle" in str(why) else str(why)
-        raise Unusable(f"cannot read {path}: {pickled}") from why
+    except Exception as why:  # a damaged header can raise anything
+        raise _damaged(path, why) from why
+
+
+def _damaged(path: Path, why: Exception) -> Unusable:
+    objects = "pickle" in str(why) or "Python objects" in str(why)
+    said = "it holds Python objects, which are never loaded: save plain number arrays" if objects else str(why) or type(why).__name__
+    return Unusable(f"cannot read {path}: {said}")
 
 
 def read(path: Path, options: Options) -> Records:
+    """Records of an ``.npy``, or of the samples in an ``.npz``.
+
+    Raises:
+        Unusable: where it holds no samples, or is damaged.
+    """
     held = load(path)
     try:
-        return from_arrays(held if isinstance(held, np.ndarray) else {name: held[name] for name in held.files}, options, str(path))
-    except (ValueError, zipfile.BadZipFile) as why:
-        raise Unusable(f"cannot read {path}: {why}") from why
+        named = held if isinstance(held, np.ndarray) else {name: held[name] for name in held.files}
+    except Exception as why:  # as above
+        raise _damaged(path, why) from why
+    return from_arrays(named, options, str(path))
 
 
 def from_arrays(held: np.ndarray | Mapping[str, np.ndarray], options: Options, source: str = "the array") -> Records:
@@ -61,7 +71,9 @@ def from_arrays(held: np.ndarray | Mapping[str, np.ndarray], options: Options, s
         if column is not None and len(column) != len(values):
             raise Unusable(f"{source} has {len(values)} samples but {len(column)} {name}")
         columns[name] = None if column is None else column.astype(str)
-    rate = float(lower["rate"]) if "rate" in lower else options.rate
+    if "rate" in lower and (lower["rate"].size != 1 or lower["rate"].dtype.kind not in "uif"):
+        raise Unusable(f"rate in {source} must be one number: samples a second")
+    rate = float(lower["rate"].item()) if "rate" in lower else options.rate
     return Records([f"{source}[{i}]" for i in range(len(values))], lambda i: np.asarray(values[i]), layout=options.layout,
                    rate=rate, array=values, **columns)
 

@@ -34,18 +34,24 @@ def walk(folder: Path, endings: set[str]):
 
 
 def detect(path: Path) -> str | None:
+    """What is seen at ``path``, looking at names alone."""
     if path.is_file():
         return "one picture" if path.suffix.lower() in ENDINGS else None
     return "a folder of pictures" if next(walk(path, ENDINGS), None) else None
 
 
 def read(path: Path, options: Options) -> Records:
+    """Records of one picture or of all below a folder; none is opened before it is asked for.
+
+    Raises:
+        Unusable: where there are no folders to take labels from.
+    """
     files = [str(path)] if path.is_file() else list(walk(path, ENDINGS))
     labels = None
     if options.labels == "folders":
-        root = str(path)
-        labels = np.array([os.path.relpath(os.path.dirname(file), root).split(os.sep)[0] for file in files])
-        if set(labels) <= {"."}:
+        root = os.path.join(path, "")
+        labels = np.array([file.removeprefix(root).rpartition(os.sep)[0].partition(os.sep)[0] for file in files])
+        if not any(labels):
             raise Unusable(f"{path} has no sub-folders to take labels from: leave out --labels folders")
     return Records(files, lambda i: decode(files[i]), layout="hwc", labels=labels)
 
@@ -67,5 +73,5 @@ def decode(source) -> np.ndarray:
     except Exception as why:  # a damaged file can raise anything from inside a decoder
         reason = "is no picture that can be read" if "cannot identify" in str(why) else str(why) or type(why).__name__
         raise Unreadable(reason) from why
-    values = values.astype(np.uint16) if values.dtype == np.int32 and 0 <= values.min() and values.max() < 65536 else values
+    values = values.astype(np.uint16) if values.dtype == np.int32 and values.min() >= 0 and values.max() < 65536 else values
     return values[..., None] if values.ndim == 2 else values

@@ -1,0 +1,45 @@
+"""Tiny data, and settings with which a command takes well under a second on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SETTINGS = {"encoder.width": 16, "encoder.stages": 2, "method.hidden": 16, "method.projection": 8, "train.steps": 2, "train.batch": 8}
+WORDS = [word for name, value in SETTINGS.items() for word in (f"--{name}", str(value))]
+
+
+def pixels(count: int = 24, side: int = 16, channels: int = 3, seed: int = 0) -> np.ndarray:
+    """Pictures ``(count, side, side, channels)`` uint8; every other one is brighter in its first channel."""
+    values = np.random.default_rng(seed).integers(0, 200, (count, side, side, channels)).astype(np.uint8)
+    values[1::2, ..., 0] += 55
+    return values
+
+
+def photos(folder: Path, count: int = 24, side: int = 16) -> Path:
+    """The same as files, in folders of two classes."""
+    for number, values in enumerate(pixels(count, side)):
+        file = folder / ("dark", "light")[number % 2] / f"{number:02d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(file)
+    return folder
+
+
+def series(count: int = 24, channels: int = 3, length: int = 64, seed: int = 0) -> np.ndarray:
+    """Series ``(count, channels, length)`` float32; every other one swings."""
+    values = np.random.default_rng(seed).normal(size=(count, channels, length)).astype(np.float32)
+    values[1::2] += 3 * np.sin(np.arange(length) / 3)
+    return values
+
+
+def recordings(folder: Path, people: int = 4, rows: int = 200, rate: int = 50) -> Path:
+    """One CSV file a person, half sitting, half walking."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for who in range(people):
+        values = np.random.default_rng(who).normal(size=(rows, 2))
+        values[rows // 2:] += 3 * np.sin(np.arange(rows - rows // 2) / 3)[:, None]
+        lines = [f"{i / rate:.3f},{x:.4f},{y:.4f},{'sit' if i < rows // 2 else 'walk'},p{who}" for i, (x, y) in enumerate(values)]
+        (folder / f"p{who}.csv").write_text("\n".join(["time,x,y,label,subject", *lines]) + "\n")
+    return folder
