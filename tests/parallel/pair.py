@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -92,12 +93,14 @@ def _serve(pipe, rank: int, meeting: str) -> None:
 
 
 class Pair:
-    """The two processes; a job goes to both, and both answers come back."""
+    """The two processes; a job goes to both, and both answers come back. After a failure the next job gets two new ones."""
 
     def __init__(self):
+        self.pipes, self.processes, self.place = [], [], None
+
+    def _start(self) -> None:
         self.place = tempfile.TemporaryDirectory()
         context = multiprocessing.get_context("spawn")
-        self.pipes, self.processes = [], []
         for rank in range(2):
             mine, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, rank, str(Path(self.place.name) / "meeting")), daemon=True)
@@ -107,21 +110,38 @@ class Pair:
             self.processes.append(process)
 
     def __call__(self, job: Job, patience: float = 60.0) -> list[dict[str, torch.Tensor]]:
-        for pipe in self.pipes:
-            pipe.send(job)
-        answers = []
-        for rank, pipe in enumerate(self.pipes):
-            assert pipe.poll(patience), f"process {rank} gave no answer to {job} in {patience:g} s"
-            answer = pipe.recv()
-            assert isinstance(answer, dict), f"process {rank} failed on {job}: {answer}"
-            answers.append({name: torch.from_numpy(x) for name, x in answer.items()})
-        return answers
+        if not self.processes:
+            self._start()
+        try:
+            for pipe in self.pipes:
+                pipe.send(job)
+            waiting, answers = list(self.pipes), {}
+            while waiting:
+                ready = multiprocessing.connection.wait(waiting, patience)
+                assert ready, f"no answer to {job} in {patience:g} s"
+                for pipe in ready:
+                    rank, answer = self.pipes.index(pipe), pipe.recv()
+                    assert isinstance(answer, dict), f"process {rank} failed on {job}: {answer}"
+                    answers[rank] = {name: torch.from_numpy(x) for name, x in answer.items()}
+                    waiting.remove(pipe)
+            return [answers[0], answers[1]]
+        except (AssertionError, OSError, EOFError):
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.join()
+        self.pipes, self.processes = [], []
+        self.place.cleanup()
 
     def close(self) -> None:
+        """Lets the processes end by themselves."""
+        if not self.processes:
+            return
         for pipe in self.pipes:
             pipe.send(None)
         for process in self.processes:
             process.join(10)
-            if process.is_alive():
-                process.kill()
-        self.place.cleanup()
+        self._end()

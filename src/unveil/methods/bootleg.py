@@ -46,7 +46,8 @@ class Bootleg(Method):
     style = True
     needs = frozenset({"keep", "tokens", "layers"})
     twins = {"no teacher and no stop-gradient": dict(teacher=False)}
-    tiny = dict(predictor_width=32, predictor_depth=1, predictor_heads=2, min_keep=1, momentum=(0.9, 1.0), area=(0.8, 1.0))
+    tiny = dict(predictor_width=32, predictor_depth=1, predictor_heads=2, min_keep=1, momentum=(0.9, 1.0), area=(1.0, 1.0),
+                target_scale=(0.1, 0.15))
 
     def __init__(self, encoder: Encoder, *, levels: Count = 4, normalise: bool = True, predictor_width: Count = 384,
                  predictor_depth: Count = 12, predictor_heads: Count = 12, blocks: Count = 4,

@@ -33,7 +33,7 @@ class BYOL(Method):
 
     source = "arXiv 2006.07733; deepmind/deepmind-research"
     twins = {"no predictor": dict(predictor=False, momentum=(0.9, 0.9))}
-    tiny = dict(hidden=64, projection=32, momentum=(0.9, 1.0), area=(0.5, 1.0), strength=0.2, symmetry=False)
+    tiny = dict(hidden=64, projection=32, momentum=(0.9, 1.0), area=(0.5, 1.0), strength=0.5, symmetry=False)
 
     def __init__(self, encoder: Encoder, *, hidden: Count = 4096, projection: Count = 256,
                  momentum: tuple[Fraction, Fraction] = (0.996, 1.0), area: tuple[Fraction, Fraction] = (0.08, 1.0),

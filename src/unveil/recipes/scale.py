@@ -22,6 +22,8 @@ def adjust(recipe: Recipe, count: int, device: torch.device, given: Mapping[str,
     What the user set stays as it is.
     """
     user = sections(given)
+    if "epochs" in user["train"]:
+        user["train"]["steps"] = None
     parts = {"encoder": dict(recipe.encoder), "method": dict(recipe.method), "train": dict(recipe.train)}
     reasons = {}
     for path, value, why in _rules(recipe, count, device, parts):

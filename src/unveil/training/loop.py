@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import threading
 import time
@@ -23,6 +24,8 @@ from unveil.training import checkpoint, optimiser
 from unveil.training.log import Log
 from unveil.training.settings import Training
 from unveil.training.step import TrainStep
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of its own precision setting at every run
 
 
 @dataclass
