@@ -71,7 +71,7 @@ class DINO(Method):
 
     source = "arXiv 2104.14294; facebookresearch/dino"
     twins = {"neither centred nor sharpened": dict(centre=1.0, teacher_temperature=(1.0, 1.0))}
-    tiny = dict(hidden=64, bottleneck=32, prototypes=16, local_views=0, teacher_temperature=(0.04, 0.04), momentum=(0.9, 1.0),
+    tiny = dict(hidden=64, bottleneck=32, prototypes=16, local_views=0, teacher_temperature=(0.07, 0.07), momentum=(0.9, 1.0),
                 global_area=(0.8, 1.0), strength=0.2, symmetry=False)
 
     def __init__(self, encoder: Encoder, *, global_views: Count = 2, local_views: NotNegative = 8,
