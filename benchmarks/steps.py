@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
-from rows import processor_ms, write
+from rows import write
 
-from unveil import api
 from unveil.data.opening import open_records
 from unveil.recipes import recipe as recipes
 from unveil.recipes.check import names

@@ -208,6 +208,11 @@ def test_an_archive_whose_samples_are_damaged(refused, place):
     has(refused("pretrain", "a.npz", "--kind", "signal", "--layout", "ct"), "cannot read a.npz")
 
 
+def test_an_array_without_samples(refused, place):
+    np.save(place / "a.npy", np.zeros((0, 3, 64)))
+    has(refused("pretrain", "a.npy", "--kind", "signal", "--layout", "ct"), "a.npy is 0x3x64: it holds no samples")
+
+
 def test_objects_in_an_array_are_never_loaded(refused, place):
     np.save(place / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     np.savez(place / "b.npz", x=np.array([{"a": 1}], dtype=object))
@@ -225,6 +230,9 @@ def test_settings_that_are_wrong(refused, place):
     has(refused("pretrain", "photos", "--encoder", "transformer", "--encoder.width", "30", "--encoder.heads", "4"),
         "the encoder transformer cannot be built: width 30 is not a multiple of heads 4")
     has(refused("pretrain", "photos", "--encoder", "transformer", "--encoder.patch", "64", "--encoder.width", "12"), "64")
+    has(refused("pretrain", "photos", *WORDS, "--train.batch", "8", "--train.accumulate", "3"),
+        "--train.batch 8 is not a multiple of accumulate 3 x devices 1")
+    has(refused("pretrain", "photos", *WORDS, "--rate", "-3"), "the rate is -3.0; it must be a number of samples a second")
     (place / "mine.yaml").write_text("train: {epohcs: 3}")
     has(refused("pretrain", "photos", "--recipe", "mine.yaml"), "train.epohcs is no setting of Training; did you mean 'epochs'?")
     assert not Path("runs").exists(), "refused before any work"

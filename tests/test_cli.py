@@ -165,6 +165,8 @@ def test_reproduce(study, capsys, place):
 def test_reproduce_names_the_studies_there_are(capsys):
     assert main(["reproduce", "no-study"]) == 2
     assert "there is no study 'no-study'; there are: " in capsys.readouterr().err
+    assert main(["reproduce", "watch-demo", "--arms", "simclr,nothing"]) == 2
+    assert "the study watch-demo has no arm 'nothing'; there are: simclr" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from unveil.contracts import Encoder
+from unveil.controls import judge_encoder
 from unveil.data.features import open_features
 from unveil.data.labels import attach_labels
 from unveil.data.opening import open_records
@@ -30,12 +30,14 @@ from unveil.recipes.check import checked, find
 from unveil.recipes.kept import load_encoder, save_encoder
 from unveil.recipes.recipe import Recipe
 from unveil.tasks.embedded import embed as embed_samples
-from unveil.tasks.embedded import frozen, raw
+from unveil.tasks.embedded import frozen
 from unveil.tasks.judge import judge
 from unveil.training import measure
 from unveil.training.checkpoint import refuse_other, write_atomic
 from unveil.training.loop import Ending, Loop, definition
+from unveil.training.measure import device
 
+HARMLESS = ("stop_unhealthy", "memory_share", "checkpoint_every")
 DEFAULT_METHOD = {"image": "simclr", "signal": "simclr"}
 Say = Callable[[str], None]
 
@@ -69,11 +71,6 @@ class Run:
     samples: Samples | None = None
     parts: Split | None = None
     asked: dict[str, Any] = field(default_factory=dict)
-
-
-def device() -> torch.device:
-    """A GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def open_data(source, kind: Kind | None = None, options: Options | None = None, settings: Mapping[str, Any] | None = None,
@@ -126,10 +123,14 @@ def plan(samples: Samples, kind: Kind, method: str, *, encoder: str | None = Non
     if scale == "auto":
         recipe = scales.adjust(recipe, len(samples), here, given)
     training = recipe.training()
-    trial = recipe.build_method(recipe.build_encoder(samples.spec())).to(here)
+    if training.batch % (training.accumulate * training.devices):
+        raise Unusable(f"--train.batch {training.batch} is not a multiple of accumulate {training.accumulate} x devices "
+                       f"{training.devices}, the parts that it is cut into")
+    spec = samples.spec()
     try:
+        trial = recipe.build_method(recipe.build_encoder(spec)).to(here)
         need = measure.step_bytes(trial, kind, samples, training, here)
-    except (ValueError, RuntimeError) as why:
+    except (ValueError, RuntimeError, ArithmeticError) as why:
         raise Unusable(f"{method} cannot take a step with these settings on samples of {'x'.join(map(str, samples.shape))} with "
                        f"{samples.channels} channels: {why}") from why
     measure.refuse_too_large(need, measure.memory_limit(here), training)
@@ -210,8 +211,7 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
     if judged and ending.status == "finished":
         try:
             run.parts = judgeable(parts.readable())
-            less = {} if networks else {"networks": False}
-            run.rows = judge_encoder(taught, run.parts, budgets=budgets, seed=seed, say=say, **less)
+            run.rows = judge_encoder(taught, run.parts, budgets=budgets, seed=seed, networks=networks, say=say)
         except Unusable as why:
             run.parts = None
             _note(samples, f"not judged: {why}", say)
@@ -253,8 +253,10 @@ def _plain(held: Any) -> Any:
 
 
 def _definition(recipe: Recipe, samples: Samples) -> str:
-    """Hash of what a checkpoint must agree with."""
-    return definition({"recipe": recipe.to_json(), "samples": len(samples)})
+    """Hash of what a checkpoint must agree with: all settings but those that change no weight."""
+    held = recipe.to_json()
+    held["train"] = {name: value for name, value in held["train"].items() if name not in HARMLESS}
+    return definition({"recipe": held, "samples": len(samples)})
 
 
 def by_id(samples: Samples, column: np.ndarray | None) -> np.ndarray | None:
@@ -272,20 +274,6 @@ def describe(samples: Samples, parts: Split | None) -> dict[str, Any]:
             "groups": 0 if samples.groups is None else len(np.unique(samples.groups)), "faults": dict(samples.faults),
             "notes": list(samples.notes), "split": parts.name if parts else None, "train": len(parts.train) if parts else len(samples),
             "test": len(parts.test) if parts else 0}
-
-
-def judge_encoder(encoder: Encoder, parts: Split, *, budgets: Sequence[int | None] = (1, 5, 20, None), draws: int = 5, seed: int = 0,
-                  networks: bool = True, say: Say = _quiet) -> list[dict[str, Any]]:
-    """The encoder beside its controls: random init, raw values, the kind's statistics, and the same network trained on labels."""
-    here, kind = device(), encoder.kind
-    untaught = recipes.build_encoder(encoder.settings, encoder.spec, seed).to(here)
-    ways = {"encoder": frozen(encoder.to(here)), "random init": frozen(untaught), "raw + PCA": raw(parts.train),
-            "statistics": kind.statistics}
-    if source := encoder.settings.get("source"):
-        loaded = recipes.build_encoder({"name": "pretrained", "source": source}, encoder.spec, seed)
-        ways["weights as loaded"] = frozen(loaded.to(here))
-    trained = {"from scratch": untaught, "fine-tuned": encoder} if networks else {}
-    return judge(parts, ways, trained, kind, budgets=budgets, draws=draws, seed=seed, device=here, say=say)
 
 
 def load(folder: str | Path) -> Encoder:

@@ -314,9 +314,11 @@ def _reproduce(given, settings) -> None:
     from unveil.studies.present import present
     from unveil.studies.study import load_study, run_study
     study = load_study(given.study)
-    out = given.out or Path("runs") / study.name
+    out, arms = given.out or Path("runs") / study.name, given.arms.split(",") if given.arms else None
+    if missing := [arm for arm in arms or () if arm not in study.arms]:
+        raise Unusable(f"the study {study.name} has no arm {missing[0]!r}; there are: {', '.join(study.arms)}")
     with progress(given.json) as show:
-        rows = run_study(study, seeds=given.seeds, arms=given.arms.split(",") if given.arms else None, results=given.results,
+        rows = run_study(study, seeds=given.seeds, arms=arms, results=given.results,
                          runs=out, show=show, say=_say(given))
     held = present(study, rows, out, None if given.json else OUT)
     page = write_study(study, rows, held, out)

@@ -171,7 +171,7 @@ def test_what_teaches_nothing_does_not_pass_for_learning(method):
 
 def test_a_twin_that_learns_is_told():
     with pytest.raises(AssertionError, match="the twin was to fail, but learns"):
-        check_twin(Cell(Soft, Signal(window=64)), "nothing is broken")
+        check_twin(Cell(Soft, Signal(window=64), training=dict(steps=100)), "nothing is broken")
 
 
 def test_a_named_fault_spoils_what_gains(monkeypatch):

@@ -33,7 +33,7 @@ def run(tmp_path_factory):
     torch.set_num_threads(1)
     judge = api.judge_encoder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "judge_encoder", lambda *args, **given: judge(*args, **given, networks=False, draws=3))
+        patch.setattr(api, "judge_encoder", lambda *args, **given: judge(*args, **given | {"networks": False, "draws": 3}))
         made = api.pretrain(tiny(), kind="signal", method="simclr", out=tmp_path_factory.mktemp("run"), hold_out=(0, 1),
                             budgets=(2, None), options=Options(layout="ct"),
                             settings=TINY | {"encoder.stages": 2, "train.steps": 40})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from unveil.errors import Unusable
+
 
 @dataclass(frozen=True)
 class Options:
@@ -25,6 +27,10 @@ class Options:
     time: str | None = None
     rate: float | None = None
     layout: str | None = None
+
+    def __post_init__(self):
+        if self.rate is not None and not 0 < self.rate < float("inf"):
+            raise Unusable(f"the rate is {self.rate}; it must be a number of samples a second, above 0")
 
     @property
     def label_file(self) -> Path | None:

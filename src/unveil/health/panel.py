@@ -114,11 +114,11 @@ def uniformity(z, t: float = 2.0) -> float:
     """``log mean exp(-t |u_i - u_j|^2)`` over pairs on the unit sphere (Wang and Isola 2020, eq. 2): 0 if constant, above -4 t.
 
     Args:
-        z: ``(n, D)``, n at least 2.
+        z: ``(n, D)``; a single one has no pair, and gives -4 t.
         t: sharpness.
     """
     u = F.normalize(_double(z), dim=-1)
-    pairs = len(u) * (len(u) - 1)
+    pairs = max(1, len(u) * (len(u) - 1))
     total = sum(float((t * (2 * part @ u.T - 2)).exp().sum()) for part in u.split(2048))
     return math.log(max((total - len(u)) / pairs, math.exp(-4 * t)))
 

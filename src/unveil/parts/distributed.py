@@ -12,10 +12,12 @@ from torch import Tensor
 
 
 def world() -> int:
+    """Number of processes."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
+    """Number of this process, from 0."""
     return dist.get_rank() if world() > 1 else 0
 
 

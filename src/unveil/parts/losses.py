@@ -39,6 +39,7 @@ def variance_covariance(z: Tensor, gamma: float = 1.0, eps: float = 1e-4) -> tup
     Args:
         z: ``(B, D)``.
         gamma: the standard deviation below which a dimension is pushed up.
+        eps: keeps the root's gradient finite.
 
     Returns:
         ``mean_j relu(gamma - sqrt(var_j + eps))`` and ``(1 / D) sum_{i != j} cov_ij^2``, both with 1 / (B - 1).

@@ -100,10 +100,18 @@ def multiblock(grid: tuple[int, ...], generator: Generator, keys: Tensor, *, blo
     context never shows a target.
 
     Args:
+        grid: of the tokens.
+        generator: of this step.
+        keys: of the samples, ``(B,)``.
+        blocks: targets a sample.
+        target_scale: smallest and largest share of the grid that a target covers.
+        target_aspect: its smallest and largest height over width.
+        context_scale: share of the grid that the context block covers before targets are taken out.
         min_keep: a context must have more tokens than this.
         faithful: as the published code has it: one number sets both scale and aspect of a block, the last row and column
             are never reached, and contexts are cut to the common count from the end of the raster. Otherwise two numbers,
             the whole grid, and a random cut.
+        tries: layouts that are drawn for a sample.
     """
     draw = generator.number()
     tied = draw if faithful else generator.number()

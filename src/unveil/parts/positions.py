@@ -45,6 +45,7 @@ def rotary(where: Tensor, width: int, base: float = 100.0) -> tuple[Tensor, Tens
     Args:
         where: ``(..., N, axes)``.
         width: features a head.
+        base: the longest wave over the shortest.
 
     Returns:
         two of ``(..., N, width)``; features beyond an even share for each axis are not turned.

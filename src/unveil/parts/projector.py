@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import nn
 
 from unveil.parts.norms import BatchNorm
@@ -17,7 +19,7 @@ def projector(*widths: int, norm: bool = True, last_norm: bool = False, bias: bo
         bias: of the last layer; layers before a normalisation need none.
     """
     layers: list[nn.Module] = []
-    for number, (a, b) in enumerate(zip(widths, widths[1:]), start=1):
+    for number, (a, b) in enumerate(pairwise(widths), start=1):
         last = number == len(widths) - 1
         layers.append(nn.Linear(a, b, bias=(bias and not last_norm) if last else not norm))
         if not last:

@@ -6,6 +6,7 @@ import math
 
 
 def linear(start: float, end: float, progress: float) -> float:
+    """From ``start`` to ``end`` in a straight line."""
     return start + (end - start) * progress
 
 

@@ -91,7 +91,7 @@ def _explained(found: Held, held: Held) -> str:
     which = "held-out samples" if held["facts"]["split"] else "samples"
     n = len(found["x"])
     some = f"{n:,} of {found['of']:,} {which}" if n < found["of"] else f"All {n:,} {which}"
-    first, second = found["explained"]
+    first, second = (value or 0.0 for value in found["explained"])
     return (f"{some} on the two leading principal axes of the standardised features, which hold {first:.0%} and {second:.0%} of "
             f"the variance: the rest is not in sight. The {len(found['drawn'])} larger dots carry a drawing. A small map below "
             "stands for each class: press it to hide or show the class.")

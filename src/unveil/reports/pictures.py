@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unveil.api import Run, device
+from unveil.api import Run
 from unveil.contracts import Batch, Encoder
 from unveil.data.samples import Samples
 from unveil.tasks.embedded import Embedded, embed, frozen
 from unveil.tasks.linear import standardiser
+from unveil.training.measure import device
 from unveil.training.step import TrainStep
 
 POINTS, DRAWN, BANK, QUERIES, NEAR, VIEWED = 1500, 300, 4000, 6, 5, 4

@@ -37,7 +37,7 @@ def span(value: float, low: float, high: float, sign: bool = False) -> str:
 def verdict(rows: list[dict], arm: str, budget: int | None) -> str:
     """Whether an arm's linear probe beats the same network untaught at a label budget, in every sense that the rows allow."""
     ours, theirs = (scores(rows, arm, "linear", features, budget) for features in ("encoder", "random init"))
-    value, low, high = gain(ours, theirs)
+    _, low, high = gain(ours, theirs)
     if low > 0:
         return "learns"
     return "not reproduced" if high < 0 or len(ours) > 2 else "undecided"
@@ -50,7 +50,8 @@ def study_section(results: Path, name: str) -> list[str]:
         return []
     lines = [f"## {name}", "", study.question, "", *_provenance(rows), ""]
     heads = [f"linear, {each or 'all'} labels{' a class' if each else ''}" for each in study.budgets]
-    lines += [f"| arm | {' | '.join(heads)} | kNN | gain over random init | rank | CPU-s | seeds | verdict |", "|" + "---|" * (len(heads) + 7)]
+    lines += [f"| arm | {' | '.join(heads)} | kNN | gain over random init | rank | CPU-s | seeds | verdict |",
+              "|" + "---|" * (len(heads) + 7)]
     middle = study.budgets[len(study.budgets) // 2 - (len(study.budgets) % 2 == 0)]
     for arm in study.arms:
         mine = [row for row in rows if row["arm"] == arm]
@@ -88,8 +89,9 @@ def _gains(rows: list[dict], study: Study) -> list[str]:
 
 def _provenance(rows: list[dict]) -> list[str]:
     dates, machines = sorted({row["date"] for row in rows}), sorted({row["machine"] for row in rows})
-    return [f"{len(rows)} rows, {dates[0]} to {dates[-1]}, on {'; '.join(machines)}; code {', '.join(sorted({row['code'] for row in rows}))}. "
-            "Means with 95% intervals over splits and seeds."]
+    codes = sorted({row["code"] for row in rows})
+    return [f"{len(rows)} rows, {dates[0]} to {dates[-1]}, on {'; '.join(machines)}; code {', '.join(codes)}. Means with 95% intervals "
+            "over splits and seeds."]
 
 
 def methods_table(results: Path, parity: Path) -> list[str]:
@@ -111,7 +113,8 @@ def methods_table(results: Path, parity: Path) -> list[str]:
 
 def write_docs(root: Path) -> None:
     """Both documents, below the folder of a checkout."""
-    head = ["# Claims", "", "What was measured here, from the rows under `results/`. Made by `python -m unveil.studies.claims`; not edited by hand.", ""]
+    head = ["# Claims", "", "What was measured here, from the rows under `results/`. Made by `python -m unveil.studies.claims`; "
+            "not edited by hand.", ""]
     body = [line for name in study_names() for line in study_section(root / "results", name)]
     write_atomic(root / "docs" / "claims.md", "\n".join(head + body).encode())
     readme = (root / "README.md").read_text()

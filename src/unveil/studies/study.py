@@ -18,9 +18,12 @@ import torch
 import yaml
 
 from unveil import __version__, api
-from unveil.data.split import split
+from unveil.contracts import Encoder
+from unveil.controls import judge_controls, judge_encoder
+from unveil.data.split import Split, split
 from unveil.errors import Unusable
 from unveil.recipes import recipe as recipes
+from unveil.recipes.recipe import Recipe
 from unveil.training.log import read as read_log
 from unveil.training.loop import definition
 
@@ -65,16 +68,22 @@ def load_study(name: str) -> Study:
     file = Path(name) if name.endswith(".yaml") else resources.files("unveil.studies") / f"{name}.yaml"
     if not file.is_file():
         raise Unusable(f"there is no study {name!r}; there are: {', '.join(study_names())}")
-    held = yaml.safe_load(file.read_text())
+    try:
+        held = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as why:
+        raise Unusable(f"cannot read the study {file}: {why}") from why
+    if not isinstance(held, dict):
+        raise Unusable(f"the study {file} must be a table of settings, such as 'data: watch'")
     held["folds"] = tuple(tuple(fold) if fold else None for fold in held.get("folds", [None]))
     held["budgets"] = tuple(held.get("budgets", [1, 5, 20, None]))
     try:
         return Study(name=Path(name).stem, **held)
     except TypeError as why:
-        raise Unusable(f"{file}: {why}") from why
+        raise Unusable(f"the study {file} {str(why).removeprefix('Study.__init__() ')}") from why
 
 
 def study_names() -> list[str]:
+    """Of the studies that come with the package."""
     return sorted(file.name.removesuffix(".yaml") for file in resources.files("unveil.studies").iterdir() if file.name.endswith(".yaml"))
 
 
@@ -138,8 +147,8 @@ def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) 
     encoder, ending = api.train(recipe, kind, parts.train, folder, show=show, say=say)
     if ending.status == "stopped":
         raise KeyboardInterrupt
-    scores = api.judge_encoder(encoder, parts, budgets=study.budgets, draws=study.draws, seed=seed,
-                               networks=study.networks, say=say)
+    how = dict(budgets=study.budgets, draws=study.draws, seed=seed, networks=study.networks, say=say)
+    scores = judge_encoder(encoder, parts, beside=_controls(recipe, encoder, parts, folder.parent, how), **how)
     last = (read_log(folder / "metrics.jsonl") or [{}])[-1]
     fold = {"split": parts.hash, "split_name": parts.name, "seconds": ending.seconds, "cpu_seconds": ending.cpu_seconds,
             "status": ending.status, "steps": ending.step, "findings": ending.findings,
@@ -150,7 +159,18 @@ def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) 
     return fold
 
 
+def _controls(recipe: Recipe, encoder: Encoder, parts: Split, home: Path, how: dict[str, Any]) -> list[dict[str, Any]]:
+    """The controls of an arm, which arms with the same network share."""
+    facts = {name: value for name, value in how.items() if name != "say"}
+    facts |= {"encoder": recipe.encoder, "kind": recipe.kind, "split": parts.hash}
+    place = home / f"controls-{definition(facts)}.json"
+    if not place.exists():
+        api.write_json(place, judge_controls(encoder, parts, **how))
+    return json.loads(place.read_text())
+
+
 def machine() -> str:
+    """Architecture, cores, GPU and torch of this machine."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}, torch {torch.__version__}"
 

@@ -33,7 +33,7 @@ class Embedded:
         return len(self.ids)
 
     def take(self, at: np.ndarray) -> Embedded:
-        pick = lambda x: None if x is None else x[at]  # noqa: E731
+        pick = lambda x: None if x is None else x[at]
         return replace(self, features=self.features[torch.as_tensor(at)], labels=pick(self.labels), groups=pick(self.groups),
                        ids=self.ids[at])
 

@@ -113,7 +113,7 @@ def _accuracy(found: Tensor, labels: np.ndarray) -> float:
 
 def _row(split: Split, task: str, features: str, labels: int | None, values: list[float], n: int, seed: int, protocol: str) -> dict:
     mean = float(np.mean(values))
-    low, high = interval(values) if len(values) > 1 else _wilson(mean, int((split.test.labels >= 0).sum()))
+    low, high = np.clip(interval(values), 0.0, 1.0).tolist() if len(values) > 1 else _wilson(mean, int((split.test.labels >= 0).sum()))
     return {"task": task, "protocol": protocol, "features": features, "labels": labels, "metric": "accuracy", "unit": "share",
             "direction": "higher", "value": mean, "low": low, "high": high, "values": values, "n_train": n, "n_test": len(split.test),
             "split": split.hash, "split_name": split.name, "seed": seed}

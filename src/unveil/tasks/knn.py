@@ -15,6 +15,8 @@ def knn_predict(train: Tensor, labels: Tensor, test: Tensor, classes: int, k: in
         labels: int64 ``(n,)``.
         test: ``(m, D)``.
         classes: number of classes.
+        k: votes.
+        temperature: of their weights.
     """
     centre = train.mean(0)
     bank, k = F.normalize(train - centre, dim=-1), min(k, len(train))

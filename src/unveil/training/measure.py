@@ -19,6 +19,11 @@ from unveil.training.settings import Training
 from unveil.training.step import TrainStep
 
 
+def device() -> torch.device:
+    """A GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def memory_limit(device: torch.device) -> int:
     """Bytes that this process may use: of the GPU, else the least of the machine's memory and its control groups' limits."""
     if device.type == "cuda":

@@ -63,7 +63,9 @@ def from_arrays(held: np.ndarray | Mapping[str, np.ndarray], options: Options, s
     values = _first(lower, VALUES)
     if values is None:
         raise Unusable(f"{source} holds {', '.join(held)}; none is called {', '.join(VALUES)}: rename the one with the samples")
-    if values.ndim < 2 or values.dtype.kind not in "uif" or not len(values):
+    if values.ndim and not len(values):
+        raise Unusable(f"{source} is {'x'.join(map(str, values.shape))}: it holds no samples")
+    if values.ndim < 2 or values.dtype.kind not in "uif":
         raise Unusable(f"{source} is {values.dtype} of {'x'.join(map(str, values.shape))}; samples must be numbers along the first axis")
     columns = {}
     for name, known in (("labels", LABELS), ("groups", GROUPS)):
