@@ -38,9 +38,10 @@ class Monitor:
         self.kept: deque[dict[str, torch.Tensor]] = deque()
 
     def recall(self, rows: Iterable[dict[str, float]]) -> None:
-        """Takes up the logged rows of a run that is resumed."""
+        """Takes up the logged rows of a run that is resumed, and what they say."""
         self.history = [row for row in rows if "embedding/width" in row]
         self.judged = self.history[-1]["step"] if self.history else None
+        self.findings = verdict(self.history, self.total) if self.history else []
 
     def observe(self, index: int, batch, output) -> None:
         """Keeps the features of a step, on their device.

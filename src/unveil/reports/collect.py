@@ -23,7 +23,7 @@ from unveil.studies.study import Study, code_version, machine
 from unveil.training.log import read as read_log
 
 CURVE = 240  # points of a curve
-MACHINERY = ("step", "loss", "lr", "decay", "seconds", "waited", "samples_per_second", "total")
+MACHINERY = ("step", "loss", "lr", "decay", "seconds", "cpu_seconds", "waited", "samples_per_second", "total")
 
 
 def collect(run: Run) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def curves(log: Sequence[dict[str, Any]]) -> dict[str, list[tuple[float, float]]
     found: dict[str, list[tuple[float, float]]] = {}
     for row in log:
         for name, value in row.items():
-            if isinstance(value, (int, float)) and name not in ("step", "seconds", "waited", "decay", "total"):
+            if isinstance(value, (int, float)) and name not in ("step", "seconds", "cpu_seconds", "waited", "decay", "total"):
                 found.setdefault(name if "/" in name or name in MACHINERY else f"method/{name}", []).append((row["step"], value))
     at = lambda n: np.unique(np.linspace(0, n - 1, min(n, CURVE)).astype(int))
     return {name: [(points[i][0], _short(points[i][1])) for i in at(len(points))] for name, points in found.items()}

@@ -35,7 +35,7 @@ class Ending:
     Attributes:
         status: ``"finished"``, ``"stopped"`` by the user, or ``"unhealthy"`` by the diagnosis.
         step: updates made.
-        seconds: wall time of this process's part of the run.
+        seconds: wall time of the run, with what an interrupted part of it had logged.
         cpu_seconds: processor time of it, all threads.
         waited: seconds spent waiting for data.
         findings: what the diagnosis said, in order.
@@ -61,7 +61,7 @@ class Loop:
         folder: where checkpoints and the log go; None keeps nothing.
         definition: hash of all that defines the run; a checkpoint of another is refused.
         monitor: watches the outputs: ``observe(index, batch, output)`` and ``judge(done, row) -> (figures, findings)``,
-            ``recall(rows)``; may be None.
+            ``recall(rows)``, ``findings``; may be None.
         show: called at each logging step with the row.
         say: tells the user a sentence.
     """
@@ -99,15 +99,17 @@ class Loop:
         return "bf16-mixed" if wanted == "bf16" or (wanted == "auto" and fast) else "32-true"
 
     def _steps(self, start: int, log: Log) -> Ending:
-        began, cpu_began = time.perf_counter(), time.process_time()
-        status, findings, index, saved, saved_at = "finished", [], start, start, began
+        spent = log.kept[-1] if log.kept else {"seconds": 0.0, "cpu_seconds": 0.0}
+        began, cpu_began = time.perf_counter() - spent["seconds"], time.process_time() - spent["cpu_seconds"]
+        findings = [finding.to_json() for finding in self.monitor.findings] if self.monitor else []
+        status, index, saved, saved_at = "finished", start, start, time.perf_counter()
         self.method.train()
         for index in range(start, self.total):
             output, rates = self._update(index)
             done = index + 1
             if done % self.log_every and done < self.total and not self.interrupted:
                 continue
-            row = self._row(done, output, rates, began, done - start)
+            row = self._row(done, output, rates, began, cpu_began)
             figures, found = self.monitor.judge(done, row) if self.monitor else ({}, [])
             findings += found
             log.write(row | figures)
@@ -148,13 +150,14 @@ class Loop:
         self.method.after_step(step)
         return output, rates
 
-    def _row(self, done: int, output: Output, rates: tuple[float, float], began: float, made: int) -> dict[str, float]:
+    def _row(self, done: int, output: Output, rates: tuple[float, float], began: float, cpu_began: float) -> dict[str, float]:
         loss = float(output.loss.detach())
         if loss != loss or abs(loss) == float("inf"):
             raise self._diverged(f"the loss became {loss}", done)
         seconds = time.perf_counter() - began
-        return {"step": done, "loss": loss, "lr": rates[0], "decay": rates[1], "seconds": seconds, "waited": self.feed.waited,
-                "samples_per_second": made * self.settings.batch / seconds} | {k: float(v) for k, v in output.scalars.items()}
+        return {"step": done, "loss": loss, "lr": rates[0], "decay": rates[1], "seconds": seconds,
+                "cpu_seconds": time.process_time() - cpu_began, "waited": self.feed.waited,
+                "samples_per_second": done * self.settings.batch / seconds} | {k: float(v) for k, v in output.scalars.items()}
 
     def _diverged(self, what: str, done: int) -> Unusable:
         return Unusable(f"{what} by step {done}. The last checkpoint is from before. "
