@@ -27,14 +27,14 @@ class Signal(Kind):
         triads: views turn the sensor, by about 3 degrees at strength 1: channels come in groups of x, y, z in its frame.
 
     Attributes:
-        rest: mean of each channel ``(C, 1)`` over the data that were opened last; 0 before.
+        rest: mean of each channel ``(C, 1)`` over the data that were opened last; None before, and then views lose no channel.
     """
 
     name = "signal"
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False):
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
-        self.rest = torch.zeros(())
+        self.rest: Tensor | None = None
 
     def open(self, records: Records) -> Samples:
         if self.triads and records.channels and len(records.channels) % 3:
@@ -132,8 +132,10 @@ class Signal(Kind):
         gain = (generator.normal(channels, 1, keys=keys) * (0.1 * strength)).exp()
         shift = generator.normal(channels, 1, keys=keys) * (0.1 * strength)
         noise = generator.normal(channels, x.shape[-1], keys=keys) * (0.1 * strength)
-        lost = generator.uniform(channels, 1, keys=keys) < (0.03 * strength if channels > 1 else 0.0)
-        return torch.where(lost, self.rest.to(x), centre + (x - centre) * gain + (shift + noise) * spread)
+        x = centre + (x - centre) * gain + (shift + noise) * spread
+        if self.rest is None or channels == 1:
+            return x
+        return torch.where(generator.uniform(channels, 1, keys=keys) < 0.03 * strength, self.rest.to(x), x)
 
     def statistics(self, batch: Batch) -> Tensor:
         """Mean, deviation, least, greatest and mean absolute difference of each channel."""
