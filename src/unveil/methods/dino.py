@@ -17,7 +17,7 @@ from unveil.parts.teacher import Teacher
 class Head(nn.Module):
     """Three layers to a narrow bottleneck, then cosines with prototypes of unit length (weight normalisation, gain 1).
 
-    Weights start at the published 0.02 where a layer has 768 inputs or more, and at the same gain as with 768 where it has
+    Weights start at the published 0.02 where a layer has 384 inputs (ViT-S) or more, and at the same gain where it has
     fewer: three narrow layers at 0.02 end in a vector so small that its direction jumps at every update.
     """
 
@@ -27,7 +27,7 @@ class Head(nn.Module):
                                     nn.Linear(hidden, bottleneck))
         self.prototypes = nn.Linear(bottleneck, prototypes, bias=False)
         for layer in self.layers[::2]:
-            nn.init.trunc_normal_(layer.weight, std=0.02 * max(1.0, 768 / layer.in_features) ** 0.5)
+            nn.init.trunc_normal_(layer.weight, std=0.02 * max(1.0, 384 / layer.in_features) ** 0.5)
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, moving: float = 1.0) -> tuple[Tensor, Tensor]:
