@@ -189,3 +189,10 @@ def test_no_number_that_is_not_finite_is_written(run, tmp_path):
         raise AssertionError(word)
     for path in (run.folder / "report.json", study(tmp_path).parent / "report.json"):
         json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_what_the_reader_noted_and_set_aside_is_told(run, hostile):
+    held = json.loads((run.folder / "report.json").read_text())
+    held["facts"] |= {"notes": [f"numbers above 1 in {hostile}"], "faults": {"b.jpg": "is cut short"}}
+    words = Reader(render(held)).words()
+    assert f"numbers above 1 in {hostile}" in words and "Set aside: 1" in words and "is cut short" in words

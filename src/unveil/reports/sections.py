@@ -121,7 +121,7 @@ def data(held: Held) -> Markup:
         aside = join(tag("h3", f"Set aside: {len(faults)}"), tag(
             "ul", [tag("li", tag("b", name), why) for name, why in list(faults.items())[:20]], more, class_="faults"))
     return section("data", "What went in", "Labels are counted here, and were never shown to the method.", facts_list(said),
-                   _counts(facts), aside)
+                   [tag("p", note) for note in facts.get("notes", [])], _counts(facts), aside)
 
 
 def _counts(facts: Held, most: int = 60) -> Markup | None:
