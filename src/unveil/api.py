@@ -24,6 +24,7 @@ from unveil.data.split import Split, judgeable, split
 from unveil.errors import Unusable
 from unveil.health.monitor import Monitor
 from unveil.kinds.kind import Kind
+from unveil.parts.distributed import helper
 from unveil.recipes import recipe as recipes
 from unveil.recipes import scale as scales
 from unveil.recipes.check import checked, find
@@ -153,7 +154,7 @@ def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, 
     ending = loop.run()
     encoder = method.kept()["encoder"].eval().requires_grad_(False)
     encoder.kind = recipe.build_kind()
-    if folder and ending.status != "stopped":
+    if folder and ending.status != "stopped" and not helper():
         save_encoder(folder / "encoder", encoder, recipe)
     return encoder, ending
 
@@ -180,6 +181,9 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
         settings: any setting by its dotted name, such as ``{"train.epochs": 20}``.
         show: called with each logged row.
         say: told each stage.
+
+    Returns:
+        the run; with ``train.devices`` above 1 only the first process judges and writes it.
 
     Raises:
         Unusable: for every mistake in data or settings, before any work.
@@ -208,6 +212,8 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
     asked = {"data": str(data) if isinstance(data, (str, Path)) else None, "hold_out": hold_out, "budgets": budgets,
              "settings": settings, "options": {name: value for name, value in vars(options).items() if value is not None}}
     run = Run(folder, taught, recipe, ending, [], describe(samples, parts), samples, parts if judged else None, asked)
+    if helper():
+        return run
     if judged and ending.status == "finished":
         try:
             run.parts = judgeable(parts.readable())

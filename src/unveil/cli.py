@@ -229,19 +229,23 @@ def _budgets(text: str) -> tuple[int | None, ...]:
 
 
 def _say(given) -> Callable[[str], None]:
-    return (lambda text: None) if given.json else (lambda text: ERR.print(f"[dim]{escape(text)}[/]"))
+    from unveil.parts.distributed import helper
+    return (lambda text: None) if given.json or helper() else (lambda text: ERR.print(f"[dim]{escape(text)}[/]"))
 
 
 def _pretrain(given, settings) -> int:
     from unveil import api
+    from unveil.parts.distributed import helper
     from unveil.progress import progress
     from unveil.recipes.recipe import read
     from unveil.reports.page import write_report
     settings = (read(given.recipe) if given.recipe else {}) | settings
-    with progress(given.json) as show:
+    with progress(given.json or helper()) as show:
         run = api.pretrain(given.data, method=given.method, encoder=given.encoder, out=given.out, scale=given.scale,
                            budget=given.budget, seed=given.seed, hold_out=_numbers(given.hold_out), budgets=_budgets(given.budgets),
                            networks=not given.frozen, options=options_of(given), settings=settings, show=show, say=_say(given))
+    if helper():
+        return 0
     page = write_report(run)
     if given.json:
         _json({"folder": str(run.folder), "status": run.ending.status, "rows": run.rows, "data": run.facts, "report": str(page)})

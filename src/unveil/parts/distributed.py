@@ -6,9 +6,16 @@ process, built from these operations, therefore has exactly the gradient that on
 
 from __future__ import annotations
 
+import os
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+
+def helper() -> bool:
+    """This process repeats the command of the first one, to train beside it; judging and writing are left to that one."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0"
 
 
 def world() -> int:

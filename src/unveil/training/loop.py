@@ -91,7 +91,11 @@ class Loop:
         with Log(self.folder if self.fabric.is_global_zero else None, start) as log, _Interrupts(self):
             if self.monitor:
                 self.monitor.recall(log.kept)
-            return self._steps(start, log)
+            ending = self._steps(start, log)
+        if self.fabric.world_size > 1:
+            self.fabric.barrier()
+            torch.distributed.destroy_process_group()  # what comes after training is done by one process alone
+        return ending
 
     def _precision(self) -> str:
         wanted = self.settings.precision
