@@ -69,7 +69,7 @@ def study_section(results: Path, name: str) -> list[str]:
         found = [span(*mean(scores(rows, one, "linear", control, each))) for each in study.budgets]
         lines.append(f"| *{control}* | {' | '.join(found)} | {span(*mean(scores(rows, one, 'knn', control, None)))} | | | | | |")
     return [*lines, "", f"The gain and the verdict are those at {middle or 'all'} labels a class, paired over splits and seeds.", "",
-            *_gains(rows, study), ""]
+            *(f"- {arms}: {why}" for arms, why in study.reasons.items()), *([""] if study.reasons else []), *_gains(rows, study), ""]
 
 
 def _gains(rows: list[dict], study: Study) -> list[str]:

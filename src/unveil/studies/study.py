@@ -44,6 +44,7 @@ class Study:
         scale: of the recipes.
         networks: also train from scratch and fine-tune.
         settings: for all arms.
+        reasons: arm or arms -> why they fall short, as far as it is known.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Study:
     scale: str = "small"
     networks: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 def load_study(name: str) -> Study:
