@@ -1,6 +1,7 @@
 .PHONY: demo demo-full demo-images test test-all lint bench
 
 PYTHON ?= python3
+JOBS ?= 2
 BIN := .venv/bin
 
 $(BIN)/unveil: pyproject.toml constraints.txt
@@ -13,10 +14,10 @@ $(BIN)/unveil: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(BIN)/unveil
-	$(BIN)/unveil reproduce watch-demo --seeds 1 --results runs/demo/rows --out runs/demo
+	$(BIN)/unveil reproduce watch-demo --jobs $(JOBS) --seeds 1 --results runs/demo/rows --out runs/demo
 
 demo-full: $(BIN)/unveil
-	$(BIN)/unveil reproduce watch-demo --seeds 3 --results runs/demo-full/rows --out runs/demo-full
+	$(BIN)/unveil reproduce watch-demo --jobs $(JOBS) --seeds 3 --results runs/demo-full/rows --out runs/demo-full
 
 demo-images: $(BIN)/unveil
 	$(BIN)/unveil reproduce images-demo --seeds 1 --results runs/demo-images/rows --out runs/demo-images

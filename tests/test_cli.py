@@ -162,6 +162,17 @@ def test_reproduce(study, capsys, place):
     assert stamps == [file.stat().st_mtime_ns for file in (place / "rows" / "small").iterdir()], "finished rows are kept"
 
 
+@pytest.mark.skipif(not (cache_folder() / "watch" / "watch_dataset.npy").is_file(), reason="the set watch is not in the cache")
+def test_side_by_side_gives_the_same_rows(study, capsys, place):
+    found = {}
+    for jobs in ("1", "2"):
+        assert main(["reproduce", study, "--results", f"rows{jobs}", "--out", f"out{jobs}", "--jobs", jobs]) == 0
+        found[jobs] = {file.name: [fold["scores"] for fold in json.loads(file.read_text())["folds"]]
+                       for file in (place / f"rows{jobs}" / "small").iterdir()}
+    assert found["1"] == found["2"] and len(found["1"]) == 2
+    assert "cold-s0-f0: step " in capsys.readouterr().err
+
+
 def test_reproduce_names_the_studies_there_are(capsys):
     assert main(["reproduce", "no-study"]) == 2
     assert "there is no study 'no-study'; there are: " in capsys.readouterr().err

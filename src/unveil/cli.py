@@ -190,6 +190,7 @@ def _add_reproduce(commands) -> None:
     command.add_argument("--arms", help="names, separated by commas; all by default")
     command.add_argument("--results", type=Path, default=Path("results"), help="folder of result rows (default %(default)s)")
     command.add_argument("--out", type=Path, help="folder of runs and report (default runs/STUDY)")
+    command.add_argument("--jobs", type=int, default=1, help="folds that run side by side, each on its share of the cores (default 1)")
 
 
 def _add_list(commands) -> None:
@@ -322,8 +323,8 @@ def _reproduce(given, settings) -> None:
     if missing := [arm for arm in arms or () if arm not in study.arms]:
         raise Unusable(f"the study {study.name} has no arm {missing[0]!r}; there are: {', '.join(study.arms)}")
     with progress(given.json) as show:
-        rows = run_study(study, seeds=given.seeds, arms=arms, results=given.results,
-                         runs=out, show=show, say=_say(given))
+        rows = run_study(study, seeds=given.seeds, arms=arms, results=given.results, runs=out, jobs=given.jobs, show=show,
+                         say=_say(given))
     held = present(study, rows, out, None if given.json else OUT)
     page = write_study(study, rows, held, out)
     _json(held | {"report": str(page)}) if given.json else OUT.print(escape(f"results  {out / 'results.json'}\nreport   {page}"))

@@ -24,6 +24,7 @@ from unveil.data.split import Split, split
 from unveil.errors import Unusable
 from unveil.recipes import recipe as recipes
 from unveil.recipes.recipe import Recipe
+from unveil.studies.parallel import side_by_side
 from unveil.training.log import read as read_log
 from unveil.training.loop import definition
 
@@ -90,7 +91,7 @@ def study_names() -> list[str]:
 
 
 def run_study(study: Study, *, seeds: int | None = None, arms: Sequence[str] | None = None, results: Path = Path("results"),
-              runs: Path = Path("runs"), show: Callable[[dict], None] = lambda row: None,
+              runs: Path = Path("runs"), jobs: int = 1, show: Callable[[dict], None] = lambda row: None,
               say: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
     """Every row of the study; those that are on disk for the same definition are not made again.
 
@@ -100,21 +101,37 @@ def run_study(study: Study, *, seeds: int | None = None, arms: Sequence[str] | N
         arms: names; None takes all.
         results: folder of row files.
         runs: folder of the runs themselves; a killed one goes on from its checkpoint.
+        jobs: folds that run side by side.
         show: called with each logged row of training.
         say: told each stage.
     """
+    chosen = [(arm, seed) for seed in range(study.seeds if seeds is None else seeds) for arm in arms or study.arms]
+    missing = [(arm, seed) for arm, seed in chosen if not _is_made(study, arm, seed, results)]
+    if jobs > 1:
+        tasks = [(study, arm, seed, held, _fold_folder(runs / study.name, arm, seed, number))
+                 for arm, seed in missing for number, held in enumerate(study.folds)]
+        side_by_side(_run_fold, tasks, [task[-1].name for task in tasks], min(jobs, max(1, len(tasks))), say)
     rows = []
-    for seed in range(study.seeds if seeds is None else seeds):
-        for arm in arms or study.arms:
-            path = results / study.name / f"{arm}-s{seed}.json"
-            wanted = arm_definition(study, arm, seed)
-            row = json.loads(path.read_text()) if path.exists() else None
-            if row is None or row["definition"] != wanted:
-                say(f"{study.name}: {arm}, seed {seed}")
-                row = _run_arm(study, arm, seed, wanted, runs / study.name, show, say)
-                api.write_json(path, row)
-            rows.append(row)
+    for arm, seed in chosen:
+        path = _row_path(study, arm, seed, results)
+        if (arm, seed) in missing:
+            say(f"{study.name}: {arm}, seed {seed}")
+            api.write_json(path, _run_arm(study, arm, seed, runs / study.name, show, say))
+        rows.append(json.loads(path.read_text()))
     return rows
+
+
+def _row_path(study: Study, arm: str, seed: int, results: Path) -> Path:
+    return results / study.name / f"{arm}-s{seed}.json"
+
+
+def _is_made(study: Study, arm: str, seed: int, results: Path) -> bool:
+    path = _row_path(study, arm, seed, results)
+    return path.exists() and json.loads(path.read_text())["definition"] == arm_definition(study, arm, seed)
+
+
+def _fold_folder(home: Path, arm: str, seed: int, number: int) -> Path:
+    return home / f"{arm}-s{seed}-f{number}"
 
 
 def arm_definition(study: Study, arm: str, seed: int) -> str:
@@ -123,12 +140,11 @@ def arm_definition(study: Study, arm: str, seed: int) -> str:
     return definition(facts | {"arm": study.arms[arm], "seed": seed})
 
 
-def _run_arm(study: Study, arm: str, seed: int, wanted: str, home: Path, show, say) -> dict[str, Any]:
-    folds = []
-    for number, held in enumerate(study.folds):
-        folder = home / f"{arm}-s{seed}-f{number}"
-        folds.append(_run_fold(study, arm, seed, held, folder, show, say))
-    return {"study": study.name, "arm": arm, "seed": seed, "definition": wanted, "code": code_version(), "date": str(datetime.date.today()),
+def _run_arm(study: Study, arm: str, seed: int, home: Path, show, say) -> dict[str, Any]:
+    folds = [_run_fold(study, arm, seed, held, _fold_folder(home, arm, seed, number), show, say)
+             for number, held in enumerate(study.folds)]
+    return {"study": study.name, "arm": arm, "seed": seed, "definition": arm_definition(study, arm, seed),
+            "code": code_version(), "date": str(datetime.date.today()),
             "machine": machine(), "seconds": sum(f["seconds"] for f in folds), "cpu_seconds": sum(f["cpu_seconds"] for f in folds),
             "folds": folds}
 

@@ -1,0 +1,57 @@
+"""Folds of a study side by side: small networks use one core well and two badly, so each process gets its share of the cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from typing import Any
+
+import torch
+
+TOLD = 5  # times that a run tells how far it is
+
+
+def side_by_side(work: Callable[..., Any], tasks: Sequence[tuple], names: Sequence[str], jobs: int, say: Callable[[str], None]) -> None:
+    """Calls ``work(*task, show=..., say=...)`` for every task, ``jobs`` at a time, each in a process of its own.
+
+    Args:
+        work: a function of a module.
+        tasks: its arguments.
+        names: of the tasks, before what they say.
+        jobs: processes.
+        say: told what they say.
+
+    Raises:
+        what ``work`` raises; the other tasks end first, so that their results are kept.
+    """
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with context.Manager() as manager, ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,)) as pool:
+        said = manager.Queue()
+        waiting = {pool.submit(_work, work, task, name, said) for task, name in zip(tasks, names, strict=True)}
+        every, began = set(waiting), time.perf_counter()
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+            while not said.empty():
+                say(said.get())
+            ended = len(every) - len(waiting)
+            if done and waiting:
+                left = (time.perf_counter() - began) * len(waiting) / ended
+                say(f"{ended} of {len(every)} done, about {left / 60:.0f} min left")
+    for future in every:
+        future.result()
+
+
+def _work(work: Callable[..., Any], task: tuple, name: str, said) -> None:
+    part = [-1]
+
+    def show(row: dict[str, Any]) -> None:
+        if TOLD * row["step"] // row["total"] != part[0]:
+            part[0] = TOLD * row["step"] // row["total"]
+            left = row["seconds"] * (row["total"] - row["step"]) / row["step"]
+            said.put(f"{name}: step {row['step']}/{row['total']}  loss {row['loss']:.3f}  {left:.0f} s left")
+
+    work(*task, show=show, say=lambda text: said.put(f"{name}: {text}"))
