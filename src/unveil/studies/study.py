@@ -9,6 +9,7 @@ import platform
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,7 @@ def run_study(study: Study, *, seeds: int | None = None, arms: Sequence[str] | N
         show: called with each logged row of training.
         say: told each stage.
     """
+    code_version()  # of what is loaded now: a checkout may move on while a study runs
     chosen = [(arm, seed) for seed in range(study.seeds if seeds is None else seeds) for arm in arms or study.arms]
     missing = [(arm, seed) for arm, seed in chosen if not _is_made(study, arm, seed, results)]
     if jobs > 1:
@@ -193,6 +195,7 @@ def machine() -> str:
     return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}, torch {torch.__version__}"
 
 
+@cache
 def code_version() -> str:
     """The package's version, and the commit where it runs from a checkout."""
     here = Path(__file__).parent
