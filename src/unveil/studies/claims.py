@@ -43,6 +43,11 @@ def verdict(rows: list[dict], arm: str, budget: int | None) -> str:
     return "not reproduced" if high < 0 or len(ours) > 2 else "undecided"
 
 
+def middle_budget(study: Study) -> int | None:
+    """Labels a class at which the verdict is given."""
+    return study.budgets[(len(study.budgets) - 1) // 2]
+
+
 def study_section(results: Path, name: str) -> list[str]:
     """A study's table, one line an arm."""
     study, rows = load_study(name), rows_of(results, name)
@@ -52,7 +57,7 @@ def study_section(results: Path, name: str) -> list[str]:
     heads = [f"linear, {each or 'all'} labels{' a class' if each else ''}" for each in study.budgets]
     lines += [f"| arm | {' | '.join(heads)} | kNN | gain over random init | rank | CPU-s | seeds | verdict |",
               "|" + "---|" * (len(heads) + 7)]
-    middle = study.budgets[len(study.budgets) // 2 - (len(study.budgets) % 2 == 0)]
+    middle = middle_budget(study)
     for arm in study.arms:
         mine = [row for row in rows if row["arm"] == arm]
         if not mine:
@@ -98,17 +103,21 @@ def methods_table(results: Path, parity: Path) -> list[str]:
     """One line a method: what it is, and its status on each kind."""
     lines = ["| method | what it does | image | signal | checked against the authors' code |", "|---|---|---|---|---|"]
     tables = {kind: rows_of(results, f"methods-{kind}") for kind in ("image", "signal")}
-    budgets = {"image": 10, "signal": 20}
     for name in names("method"):
         method = find("method", name)
         status = []
         for kind, rows in tables.items():
             mine = [row for row in rows if row["arm"] == name]
-            status.append(verdict(mine, name, budgets[kind]) if mine else "implemented")
+            status.append(_status(mine, name, middle_budget(load_study(f"methods-{kind}"))) if mine else "implemented")
         checked = any(parity.glob(f"{name.replace('-', '')}*"))
         what = sys.modules[method.__module__].__doc__.splitlines()[0].split(": ", 1)[-1]
         lines.append(f"| `{name}`{' (-style)' if method.style else ''} | {what} | {' | '.join(status)} | {'yes' if checked else 'no'} |")
     return lines
+
+
+def _status(rows: list[dict], arm: str, budget: int | None) -> str:
+    ours, theirs = (scores(rows, arm, "linear", features, budget) for features in ("encoder", "random init"))
+    return f"{verdict(rows, arm, budget)} ({gain(ours, theirs)[0]:+.2f})"
 
 
 def write_docs(root: Path) -> None:
