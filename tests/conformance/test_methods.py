@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from unveil.kinds.image import Image
 from unveil.kinds.signal import Signal
@@ -39,14 +38,6 @@ CELLS = [(method, encoder, kind) for method in METHODS for encoder in ENCODERS f
 TWINS = [(method, twin) for method in METHODS for twin in find("method", method).twins]
 KNOWN: dict[tuple[str, ...], str] = {
     ("dino", "conv", "image", ""): "0.55 -> 1.00, 0.81 -> 0.91, 0.69 -> 0.89: gain 0.253 is 2.5 standard errors, seeds start too far apart"}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def cell(method: str, encoder: str, kind: str, **training) -> Cell:

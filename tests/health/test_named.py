@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from unveil.health.monitor import Monitor
 from unveil.kinds.image import Image
@@ -13,14 +12,6 @@ from unveil.testing import Cell
 from unveil.training.loop import Loop
 
 KINDS = {"signal": Signal(window=64), "image": Image(size=16)}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def findings(method: str, kind: str = "signal", seed: int = 0, steps: int = 300, **changes) -> dict[tuple[str, str], object]:

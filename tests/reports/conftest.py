@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from unveil import api
 from unveil.data.options import Options
@@ -30,7 +29,6 @@ def hostile() -> str:
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
     """A run of 40 steps, with its report written."""
-    torch.set_num_threads(1)
     judge = api.judge_encoder
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(api, "judge_encoder", lambda *args, **given: judge(*args, **given | {"networks": False, "draws": 3}))

@@ -23,14 +23,6 @@ from unveil.training import checkpoint, log
 STEPS = 8
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def straight():
     """Final bits of the run without any interruption."""
