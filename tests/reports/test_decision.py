@@ -143,3 +143,8 @@ def test_a_study_of_one_split_and_seed_falls_back_to_its_draws():
                                              (1.2, "1.00")])
 def test_shares_are_short(value, text):
     assert share(value) == text
+
+
+def test_a_control_that_is_not_clearly_beaten_is_named_though_another_is_higher():
+    told = said(row("encoder", 20, 0.82), row("from scratch", 20, 0.79), row("statistics", 20, 0.785, wobble=-0.03))
+    assert told.tone == "even" and "gains nothing clear over hand statistics" in told.headline

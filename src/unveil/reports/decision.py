@@ -137,17 +137,21 @@ def _judged(table: Table, who: str) -> list[tuple[str, str]]:
 
 
 def _advice(table: Table, each: int | None) -> tuple[str, Way, Way | None] | None:
-    """Tone, way to use the encoder (frozen, unless tuning clearly gains) and, where it does not win, the best control."""
+    """Tone, way to use the encoder (frozen, unless tuning clearly gains) and, where it does not beat every control, the best of
+    those that it does not."""
     ours = [way for way in OURS if (way, each) in table]
     controls = [way for way in CONTROLS if (way, each) in table]
     if not controls:
         return None
     score = lambda way: table[way, each]
     rival, best = (max(ways, key=lambda way: score(way).value) for ways in (controls, ours))
-    winners = [way for way in ours if beats(score(way), score(rival))]
+    unbeaten = {way: [control for control in controls if not beats(score(way), score(control))] for way in ours}
+    winners = [way for way in ours if not unbeaten[way]]
     if winners:
         return "use", best if best == winners[0] or beats(score(best), score(winners[0])) else winners[0], None
-    return "avoid" if all(beats(score(rival), score(way)) for way in ours) else "even", best, rival
+    if all(beats(score(rival), score(way)) for way in ours):
+        return "avoid", best, rival
+    return "even", best, max(unbeaten[best], key=lambda way: score(way).value)
 
 
 def _sentence(table: Table, tone: str, way: Way, rival: Way | None, group: Sequence[int | None], who: str) -> str:
