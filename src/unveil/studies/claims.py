@@ -34,13 +34,17 @@ def span(value: float, low: float, high: float, sign: bool = False) -> str:
     return f"{form.format(value)} [{form.format(low)}, {form.format(high)}]"
 
 
+def taught(rows: list[dict], arm: str, budget: int | None) -> tuple[float, float, float]:
+    """Gain of an arm's linear probe over the same network untaught at a label budget, with its interval."""
+    return gain(*(scores(rows, arm, "linear", features, budget) for features in ("encoder", "random init")))
+
+
 def verdict(rows: list[dict], arm: str, budget: int | None) -> str:
-    """Whether an arm's linear probe beats the same network untaught at a label budget, in every sense that the rows allow."""
-    ours, theirs = (scores(rows, arm, "linear", features, budget) for features in ("encoder", "random init"))
-    _, low, high = gain(ours, theirs)
+    """Whether the interval of :func:`taught` is above zero; a pair or less leaves it open."""
+    _, low, high = taught(rows, arm, budget)
     if low > 0:
         return "learns"
-    return "not reproduced" if high < 0 or len(ours) > 2 else "undecided"
+    return "not reproduced" if high < 0 or len(scores(rows, arm, "linear", "encoder", budget)) > 2 else "undecided"
 
 
 def middle_budget(study: Study) -> int | None:
@@ -64,11 +68,10 @@ def study_section(results: Path, name: str) -> list[str]:
             continue
         found = [span(*mean(scores(mine, arm, "linear", "encoder", each))) for each in study.budgets]
         knn = span(*mean(scores(mine, arm, "knn", "encoder", None)))
-        over = gain(scores(mine, arm, "linear", "encoder", middle), scores(mine, arm, "linear", "random init", middle))
         rank = np.mean([fold["figures"].get("embedding/rankme", np.nan) for row in mine for fold in row["folds"]])
         seconds = np.mean([row["cpu_seconds"] for row in mine])
-        lines.append(f"| {arm} | {' | '.join(found)} | {knn} | {span(*over, sign=True)} | {rank:.0f} | {seconds:.0f} | {len(mine)} | "
-                     f"{verdict(mine, arm, middle)} |")
+        lines.append(f"| {arm} | {' | '.join(found)} | {knn} | {span(*taught(mine, arm, middle), sign=True)} | {rank:.0f} | "
+                     f"{seconds:.0f} | {len(mine)} | {verdict(mine, arm, middle)} |")
     for control in FROZEN:
         one = next(arm for arm in study.arms if any(row["arm"] == arm for row in rows))
         found = [span(*mean(scores(rows, one, "linear", control, each))) for each in study.budgets]
@@ -108,16 +111,12 @@ def methods_table(results: Path, parity: Path) -> list[str]:
         status = []
         for kind, rows in tables.items():
             mine = [row for row in rows if row["arm"] == name]
-            status.append(_status(mine, name, middle_budget(load_study(f"methods-{kind}"))) if mine else "implemented")
+            at = middle_budget(load_study(f"methods-{kind}"))
+            status.append(f"{verdict(mine, name, at)} ({taught(mine, name, at)[0]:+.2f})" if mine else "implemented")
         checked = any(parity.glob(f"{name.replace('-', '')}*"))
         what = sys.modules[method.__module__].__doc__.splitlines()[0].split(": ", 1)[-1]
         lines.append(f"| `{name}`{' (-style)' if method.style else ''} | {what} | {' | '.join(status)} | {'yes' if checked else 'no'} |")
     return lines
-
-
-def _status(rows: list[dict], arm: str, budget: int | None) -> str:
-    ours, theirs = (scores(rows, arm, "linear", features, budget) for features in ("encoder", "random init"))
-    return f"{verdict(rows, arm, budget)} ({gain(ours, theirs)[0]:+.2f})"
 
 
 def write_docs(root: Path) -> None:

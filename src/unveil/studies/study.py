@@ -109,10 +109,10 @@ def run_study(study: Study, *, seeds: int | None = None, arms: Sequence[str] | N
     code_version()  # of what is loaded now: a checkout may move on while a study runs
     chosen = [(arm, seed) for seed in range(study.seeds if seeds is None else seeds) for arm in arms or study.arms]
     missing = [(arm, seed) for arm, seed in chosen if not _is_made(study, arm, seed, results)]
-    if jobs > 1:
+    if jobs > 1 and missing:
         tasks = [(study, arm, seed, held, _fold_folder(runs / study.name, arm, seed, number))
                  for arm, seed in missing for number, held in enumerate(study.folds)]
-        side_by_side(_run_fold, tasks, [task[-1].name for task in tasks], min(jobs, max(1, len(tasks))), say)
+        side_by_side(_run_fold, tasks, [task[-1].name for task in tasks], min(jobs, len(tasks)), say)
     rows = []
     for arm, seed in chosen:
         path = _row_path(study, arm, seed, results)
