@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from unveil.api import write_json
 from unveil.studies.study import code_version, machine
+from unveil.training.checkpoint import write_json
 
 
 def processor_ms(run: Callable[[], object], least: float = 0.5, rounds: int = 5) -> float:

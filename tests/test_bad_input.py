@@ -274,7 +274,7 @@ def test_a_checkpoint_of_another_run_in_the_folder(refused, finished, place):
 def test_weights_of_another_architecture_in_a_checkpoint(refused, finished, place, monkeypatch):
     photos(place / "photos")
     finished("photos", *WORDS)
-    monkeypatch.setattr("unveil.api._definition", lambda *given: "the same")
+    monkeypatch.setattr("unveil.api.pretraining.definition_of", lambda *given: "the same")
     monkeypatch.setattr(checkpoint, "_same", lambda *given: None)
     has(refused("pretrain", "photos", "--out", "run", *WORDS, "--encoder.width", "32"), "are of another architecture",
         "choose another --out")

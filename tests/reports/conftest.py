@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from unveil import api
+from unveil.api import pretraining
 from unveil.data.options import Options
 from unveil.kinds.kind import templates
 from unveil.randomness import Generator
@@ -29,9 +30,9 @@ def hostile() -> str:
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
     """A run of 40 steps, with its report written."""
-    judge = api.judge_encoder
+    judge = pretraining.judge_encoder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "judge_encoder", lambda *args, **given: judge(*args, **given | {"networks": False, "draws": 3}))
+        patch.setattr(pretraining, "judge_encoder", lambda *args, **given: judge(*args, **given | {"networks": False, "draws": 3}))
         made = api.pretrain(tiny(), kind="signal", method="simclr", out=tmp_path_factory.mktemp("run"), hold_out=(0, 1),
                             budgets=(2, None), options=Options(layout="ct"),
                             settings=TINY | {"encoder.stages": 2, "train.steps": 40})

@@ -24,7 +24,7 @@ def save_encoder(folder: Path, encoder: Encoder, recipe: Recipe) -> None:
     write_atomic(folder / "config.json", json.dumps(facts, indent=1).encode())
 
 
-def load_encoder(folder: Path) -> Encoder:
+def load_encoder(folder: str | Path) -> Encoder:
     """A kept encoder in evaluation mode, with the kind that reads its data as ``encoder.kind``.
 
     Args:
@@ -33,6 +33,7 @@ def load_encoder(folder: Path) -> Encoder:
     Raises:
         Unusable: where there is none, or its weights are of another architecture.
     """
+    folder = Path(folder)
     folder = folder / "encoder" if (folder / "encoder").is_dir() else folder
     try:
         facts = json.loads((folder / "config.json").read_text())

@@ -9,13 +9,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from unveil.api import Run, write_json
+from unveil.api import Run
 from unveil.errors import Unusable
 from unveil.reports import gallery, sections, study_page
 from unveil.reports.collect import collect, collect_study
 from unveil.reports.markup import Markup, join, tag
 from unveil.studies.study import Study
-from unveil.training.checkpoint import write_atomic
+from unveil.training.checkpoint import write_atomic, write_json
 
 SECTIONS = (sections.scores, sections.learning, sections.health, gallery.embedding_map, gallery.neighbours, gallery.views,
             sections.data, sections.repeat, sections.recipe)

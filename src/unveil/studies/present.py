@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from unveil import api
 from unveil.studies.study import Study
 from unveil.studies.summary import gain, mean, scores
+from unveil.training.checkpoint import write_json
 
 PROBES = (("encoder", "linear"), ("encoder", "knn"), ("random init", "linear"), ("raw + PCA", "linear"), ("statistics", "linear"),
           ("from scratch", "network"), ("fine-tuned", "network"))
@@ -38,7 +38,7 @@ def summarise(study: Study, rows: list[dict[str, Any]]) -> dict[str, Any]:
 def present(study: Study, rows: list[dict[str, Any]], out: Path, console: Console | None) -> dict[str, Any]:
     """Writes ``results.json``, prints the tables where there is a console, and returns what :func:`summarise` made."""
     held = summarise(study, rows)
-    api.write_json(out / "results.json", held | {"rows": rows})
+    write_json(out / "results.json", held | {"rows": rows})
     for arm, lines in held["arms"].items() if console else ():
         console.print(_table(study, arm, lines))
     return held

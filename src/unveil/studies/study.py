@@ -21,11 +21,13 @@ import yaml
 from unveil import __version__, api
 from unveil.contracts import Encoder
 from unveil.controls import judge_controls, judge_encoder
+from unveil.data.opening import open_records
 from unveil.data.split import Split, split
 from unveil.errors import Unusable
 from unveil.recipes import recipe as recipes
 from unveil.recipes.recipe import Recipe
 from unveil.studies.parallel import side_by_side
+from unveil.training.checkpoint import write_json
 from unveil.training.log import read as read_log
 from unveil.training.loop import definition
 
@@ -118,7 +120,7 @@ def run_study(study: Study, *, seeds: int | None = None, arms: Sequence[str] | N
         path = _row_path(study, arm, seed, results)
         if (arm, seed) in missing:
             say(f"{study.name}: {arm}, seed {seed}")
-            api.write_json(path, _run_arm(study, arm, seed, runs / study.name, show, say))
+            write_json(path, _run_arm(study, arm, seed, runs / study.name, show, say))
         rows.append(json.loads(path.read_text()))
     return rows
 
@@ -155,7 +157,7 @@ def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) 
     done = folder / "fold.json"
     settings = study.settings | study.arms[arm]
     method, given = settings["method"], {k: v for k, v in settings.items() if k != "method"}
-    name, records = api.open_records(study.data, say=say)
+    name, records = open_records(study.data, say=say)
     first = recipes.resolve(method, name, scale=study.scale, given=given, seed=seed)
     kind = first.build_kind()
     parts = split(kind.open(records), held)
@@ -175,7 +177,7 @@ def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) 
             "figures": {k: round(v, 5) for k, v in last.items() if isinstance(v, float) and "/" in k},
             "scores": [{k: score[k] for k in ("task", "features", "labels")} | {"values": np.round(score["values"], 4).tolist()}
                        for score in scores]}
-    api.write_json(done, {"definition": wanted, "fold": fold})
+    write_json(done, {"definition": wanted, "fold": fold})
     return fold
 
 
@@ -185,7 +187,7 @@ def _controls(recipe: Recipe, encoder: Encoder, parts: Split, home: Path, how: d
     facts |= {"encoder": recipe.encoder, "kind": recipe.kind, "split": parts.hash}
     place = home / f"controls-{definition(facts)}.json"
     if not place.exists():
-        api.write_json(place, judge_controls(encoder, parts, **how))
+        write_json(place, judge_controls(encoder, parts, **how))
     return json.loads(place.read_text())
 
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -35,6 +36,11 @@ def write_atomic(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise unwritable(path, why) from why
+
+
+def write_json(path: Path, held: Any) -> None:
+    """Writes a table of plain values, as :func:`write_atomic` does."""
+    write_atomic(path, json.dumps(held, indent=1, default=str).encode())
 
 
 def unwritable(path: Path, why: OSError) -> Unusable:

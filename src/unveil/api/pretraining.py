@@ -1,9 +1,7 @@
-"""The verbs of unveil in Python. The command line parses, calls these, and prints."""
+"""Teaches an encoder: from data to a run."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from unveil.api.opening import Say, describe, opened, quiet
 from unveil.contracts import Encoder
 from unveil.controls import judge_encoder
-from unveil.data.features import open_features
-from unveil.data.labels import attach_labels
 from unveil.data.opening import open_records
 from unveil.data.options import Options
-from unveil.data.records import Records
 from unveil.data.samples import Samples
 from unveil.data.split import Split, judgeable, split
 from unveil.errors import Unusable
@@ -27,24 +23,15 @@ from unveil.kinds.kind import Kind
 from unveil.parts.distributed import helper
 from unveil.recipes import recipe as recipes
 from unveil.recipes import scale as scales
-from unveil.recipes.check import checked, find
-from unveil.recipes.kept import load_encoder, save_encoder
+from unveil.recipes.kept import save_encoder
 from unveil.recipes.recipe import Recipe
-from unveil.tasks.embedded import embed as embed_samples
-from unveil.tasks.embedded import frozen
-from unveil.tasks.judge import judge
 from unveil.training import measure
-from unveil.training.checkpoint import refuse_other, write_atomic
+from unveil.training.checkpoint import refuse_other, write_json
 from unveil.training.loop import Ending, Loop, definition
 from unveil.training.measure import device
 
 HARMLESS = ("stop_unhealthy", "memory_share", "checkpoint_every")
 DEFAULT_METHOD = {"image": "simclr", "signal": "simclr"}
-Say = Callable[[str], None]
-
-
-def _quiet(text: str) -> None:
-    pass
 
 
 @dataclass
@@ -72,46 +59,6 @@ class Run:
     samples: Samples | None = None
     parts: Split | None = None
     asked: dict[str, Any] = field(default_factory=dict)
-
-
-def open_data(source, kind: Kind | None = None, options: Options | None = None, settings: Mapping[str, Any] | None = None,
-              say: Say = _quiet) -> tuple[Kind, Samples]:
-    """Opens data as samples of a kind.
-
-    Args:
-        source: name of a built-in set, path, ``hf:NAME``, array or table of arrays.
-        kind: as an encoder was taught on; None detects it.
-        options: what is to be said of the source.
-        settings: of a detected kind.
-        say: told what is fetched.
-    """
-    options = options or Options()
-    name, records = open_records(source, Options(**(vars(options) | {"kind": kind.name})) if kind else options, say)
-    if kind is None:
-        kind = recipes.build("kind", {"name": name} | checked(find("kind", name), settings or {}, "kind"))
-    return kind, _opened(kind, records, options, say)
-
-
-def _opened(kind: Kind, records: Records, options: Options, say: Say) -> Samples:
-    samples = kind.open(records)
-    for note in samples.notes:
-        say(note)
-    if options.label_file:
-        attach_labels(samples, options.label_file)
-    return samples
-
-
-def _for_encoder(encoder: Encoder, source, options: Options | None, say: Say) -> Samples:
-    """Data opened as an encoder was taught on.
-
-    Raises:
-        Unusable: where they have another number of channels.
-    """
-    _, samples = open_data(source, encoder.kind, options, say=say)
-    if samples.channels != encoder.spec.channels:
-        raise Unusable(f"{source if isinstance(source, (str, Path)) else 'the array'} has {samples.channels} channels, the encoder was "
-                       f"taught on {encoder.spec.channels}: give data with the same channels")
-    return samples
 
 
 def plan(samples: Samples, kind: Kind, method: str, *, encoder: str | None = None, scale: str = "auto", budget: str | None = None,
@@ -142,7 +89,7 @@ def plan(samples: Samples, kind: Kind, method: str, *, encoder: str | None = Non
 
 
 def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, show: Callable[[dict], None] = lambda row: None,
-          say: Say = _quiet) -> tuple[Encoder, Ending]:
+          say: Say = quiet) -> tuple[Encoder, Ending]:
     """Runs a resolved recipe on samples and saves the kept encoder; goes on where an interrupted run of it stopped."""
     encoder = recipe.build_encoder(samples.spec())
     if hasattr(encoder, "matched"):
@@ -150,7 +97,7 @@ def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, 
     method, settings = recipe.build_method(encoder), recipe.training()
     monitor = Monitor(settings.total(len(samples)), labels=by_id(samples, samples.labels), groups=by_id(samples, samples.groups))
     loop = Loop(method, kind, samples, settings, seed=recipe.seed, folder=folder / "checkpoints" if folder else None,
-                definition=_definition(recipe, samples), monitor=monitor, show=show, say=say)
+                definition=definition_of(recipe, samples), monitor=monitor, show=show, say=say)
     ending = loop.run()
     encoder = method.kept()["encoder"].eval().requires_grad_(False)
     encoder.kind = recipe.build_kind()
@@ -162,7 +109,7 @@ def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, 
 def pretrain(data, *, method: str | None = None, kind: str | None = None, encoder: str | None = None, out: str | Path | None = None,
              scale: str = "auto", budget: str | None = None, seed: int = 0, hold_out: Sequence[int] | None = None,
              budgets: Sequence[int | None] = (1, 5, 20, None), networks: bool = True, options: Options | None = None,
-             settings: Mapping[str, Any] | None = None, show: Callable[[dict], None] = lambda row: None, say: Say = _quiet) -> Run:
+             settings: Mapping[str, Any] | None = None, show: Callable[[dict], None] = lambda row: None, say: Say = quiet) -> Run:
     """Teaches an encoder from unlabelled data and, where labels are known, judges it on held-out data.
 
     Args:
@@ -196,14 +143,14 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
     name, records = open_records(data, options, say)
     method = method or named["method"] or DEFAULT_METHOD[name]
     made = recipes.resolve(method, name, scale=scale, given=given, seed=seed).build_kind()
-    samples = _opened(made, records, options, say)
+    samples = opened(made, records, options, say)
     parts, judged = _parts(samples, hold_out, seed, say)
     learn = parts.train if parts else samples
     recipe = plan(learn, made, method, scale=scale, budget=budget, seed=seed, settings=given)
     called = Path(data).resolve().stem if isinstance(data, (str, Path)) else "array"
     folder = Path(out) if out else Path("runs") / f"{called}-{method}"
     recipe = _as_begun(recipe, folder) if budget else recipe
-    refuse_other(folder / "checkpoints", _definition(recipe, learn))
+    refuse_other(folder / "checkpoints", definition_of(recipe, learn))
     write_json(folder / "recipe.json", recipe.to_json())
     for path, why in recipe.reasons.items():
         section, key = path.split(".")
@@ -258,7 +205,7 @@ def _plain(held: Any) -> Any:
     return json.loads(json.dumps(held, default=str))
 
 
-def _definition(recipe: Recipe, samples: Samples) -> str:
+def definition_of(recipe: Recipe, samples: Samples) -> str:
     """Hash of what a checkpoint must agree with: all settings but those that change no weight."""
     held = recipe.to_json()
     held["train"] = {name: value for name, value in held["train"].items() if name not in HARMLESS}
@@ -272,108 +219,3 @@ def by_id(samples: Samples, column: np.ndarray | None) -> np.ndarray | None:
     whole = np.full(int(samples.index.max()) + 1, -1)
     whole[samples.index.numpy()] = column
     return whole
-
-
-def describe(samples: Samples, parts: Split | None) -> dict[str, Any]:
-    """What went in, for the report."""
-    return {"samples": len(samples), "shape": list(samples.shape), "channels": samples.channels, "classes": samples.classes,
-            "groups": 0 if samples.groups is None else len(np.unique(samples.groups)), "faults": dict(samples.faults),
-            "notes": list(samples.notes), "split": parts.name if parts else None, "train": len(parts.train) if parts else len(samples),
-            "test": len(parts.test) if parts else 0}
-
-
-def load(folder: str | Path) -> Encoder:
-    """A saved encoder in evaluation mode; ``encoder.kind`` reads new data as it was taught on.
-
-    Args:
-        folder: of a run, or of its encoder.
-    """
-    return load_encoder(Path(folder))
-
-
-def embed(encoder: Encoder | str | Path, data, *, options: Options | None = None, batch: int = 256, say: Say = _quiet) -> np.ndarray:
-    """Features ``(n, width)`` float32 of every sample of ``data``, in order; NaN for a picture that cannot be used."""
-    encoder = load(encoder) if isinstance(encoder, (str, Path)) else encoder
-    samples = _for_encoder(encoder, data, options, say)
-    found = embed_samples(samples, frozen(encoder.to(device())), batch, device())
-    sound, features = samples.sound(), np.full((samples.whole, encoder.width), np.nan, np.float32)
-    features[found.ids[sound]] = found.features.numpy()[sound]
-    if sound.sum() < samples.whole:
-        say(f"{samples.whole - sound.sum()} of {samples.whole} samples cannot be used; their features are NaN")
-    return features
-
-
-def write_json(path: Path, held: Any) -> None:
-    """Atomically."""
-    write_atomic(path, json.dumps(held, indent=1, default=str).encode())
-
-
-def evaluate(target, data=None, *, labels: str | Path | None = None, hold_out: Sequence[int] | None = None,
-             budgets: Sequence[int | None] = (1, 5, 20, None), draws: int = 5, seed: int = 0, networks: bool = True,
-             options: Options | None = None, say: Say = _quiet) -> list[dict[str, Any]]:
-    """Judges an encoder on labelled data, or features that were made elsewhere, beside the controls.
-
-    Args:
-        target: an encoder, the folder of a run or encoder, or an array or ``.npz`` of features ``(n, D)``.
-        data: labelled data for an encoder; not used for features.
-        labels: CSV file of labels; see :func:`unveil.data.labels.attach_labels`.
-        hold_out: groups to score on; None leaves the choice to :func:`unveil.data.split.split`.
-        budgets: labels a class; None in it stands for all.
-        draws: repeats with other labels.
-        seed: of draws and split.
-        networks: also train from scratch and fine-tune.
-        options: what is to be said of the data.
-        say: told each stage.
-
-    Returns:
-        rows as of :func:`unveil.tasks.judge.judge`.
-    """
-    options = Options(**(vars(options or Options()) | ({"labels": str(labels)} if labels else {})))
-    features = isinstance(target, np.ndarray) or (isinstance(target, (str, Path)) and Path(target).suffix in (".npz", ".npy"))
-    if features:
-        samples = open_features(target, options)
-        if options.label_file:
-            attach_labels(samples, options.label_file)
-    else:
-        encoder = load(target) if isinstance(target, (str, Path)) else target
-        if data is None:
-            raise Unusable("an encoder is judged on labelled data: name them with --data")
-        samples = _for_encoder(encoder, data, options, say)
-    if samples.labels is None:
-        source = next((str(each) for each in (data, target) if isinstance(each, (str, Path))), "the array")
-        raise Unusable(f"{source} has no labels: give --labels folders, --labels COLUMN or --labels FILE.csv")
-    parts = judgeable(split(samples, hold_out, seed=seed).readable())
-    if features:
-        return judge(parts, {"features": lambda batch: batch.values}, {}, None, budgets=budgets, draws=draws, seed=seed, say=say)
-    return judge_encoder(encoder, parts, budgets=budgets, draws=draws, seed=seed, networks=networks, say=say)
-
-
-def embed_to(encoder: str | Path, data, out: Path, *, options: Options | None = None, say: Say = _quiet) -> dict[str, Any]:
-    """Writes features of every sample that can be read to ``out``: ``.npz`` (x, names and, where known, y) or ``.csv``.
-
-    Returns:
-        number of samples and features, the file, and what was set aside, name -> reason.
-
-    Raises:
-        Unusable: for another ending.
-    """
-    if out.suffix not in (".npz", ".csv"):
-        raise Unusable(f"cannot write {out}: the ending must be .npz or .csv")
-    encoder = load(encoder)
-    samples = _for_encoder(encoder, data, options, say)
-    features = embed_samples(samples, frozen(encoder.to(device())), device=device()).features.numpy()
-    sound = samples.sound()
-    samples, features = samples.subset(sound), features[sound]
-    names = [samples.name(int(i)) for i in samples.index]
-    held = io.BytesIO()
-    if out.suffix == ".npz":
-        labels = {} if samples.labels is None else {"y": samples.labels}
-        np.savez(held, x=features, names=np.array(names), **labels)
-    else:
-        table = io.TextIOWrapper(held, "utf-8", newline="")
-        lines = csv.writer(table)
-        lines.writerow(["name", *(f"f{i}" for i in range(features.shape[1]))])
-        lines.writerows([name, *(f"{value:.9g}" for value in row)] for name, row in zip(names, features, strict=True))
-        table.detach()
-    write_atomic(out, held.getvalue())
-    return {"samples": len(features), "width": features.shape[1], "out": str(out), "faults": dict(samples.faults)}

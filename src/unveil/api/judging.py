@@ -1,0 +1,59 @@
+"""Judges encoders, and features from anyone's code, on labelled data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unveil.api.opening import Say, for_encoder, quiet
+from unveil.controls import judge_encoder
+from unveil.data.features import open_features
+from unveil.data.labels import attach_labels
+from unveil.data.options import Options
+from unveil.data.split import judgeable, split
+from unveil.errors import Unusable
+from unveil.recipes.kept import load_encoder
+from unveil.tasks.judge import judge
+
+
+def evaluate(target, data=None, *, labels: str | Path | None = None, hold_out: Sequence[int] | None = None,
+             budgets: Sequence[int | None] = (1, 5, 20, None), draws: int = 5, seed: int = 0, networks: bool = True,
+             options: Options | None = None, say: Say = quiet) -> list[dict[str, Any]]:
+    """Judges an encoder on labelled data, or features that were made elsewhere, beside the controls.
+
+    Args:
+        target: an encoder, the folder of a run or encoder, or an array or ``.npz`` of features ``(n, D)``.
+        data: labelled data for an encoder; not used for features.
+        labels: CSV file of labels; see :func:`unveil.data.labels.attach_labels`.
+        hold_out: groups to score on; None leaves the choice to :func:`unveil.data.split.split`.
+        budgets: labels a class; None in it stands for all.
+        draws: repeats with other labels.
+        seed: of draws and split.
+        networks: also train from scratch and fine-tune.
+        options: what is to be said of the data.
+        say: told each stage.
+
+    Returns:
+        rows as of :func:`unveil.tasks.judge.judge`.
+    """
+    options = Options(**(vars(options or Options()) | ({"labels": str(labels)} if labels else {})))
+    features = isinstance(target, np.ndarray) or (isinstance(target, (str, Path)) and Path(target).suffix in (".npz", ".npy"))
+    if features:
+        samples = open_features(target, options)
+        if options.label_file:
+            attach_labels(samples, options.label_file)
+    else:
+        encoder = load_encoder(target) if isinstance(target, (str, Path)) else target
+        if data is None:
+            raise Unusable("an encoder is judged on labelled data: name them with --data")
+        samples = for_encoder(encoder, data, options, say)
+    if samples.labels is None:
+        source = next((str(each) for each in (data, target) if isinstance(each, (str, Path))), "the array")
+        raise Unusable(f"{source} has no labels: give --labels folders, --labels COLUMN or --labels FILE.csv")
+    parts = judgeable(split(samples, hold_out, seed=seed).readable())
+    if features:
+        return judge(parts, {"features": lambda batch: batch.values}, {}, None, budgets=budgets, draws=draws, seed=seed, say=say)
+    return judge_encoder(encoder, parts, budgets=budgets, draws=draws, seed=seed, networks=networks, say=say)

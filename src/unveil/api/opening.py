@@ -1,0 +1,76 @@
+"""Data as samples of a kind, with what the user said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unveil.contracts import Encoder
+from unveil.data.labels import attach_labels
+from unveil.data.opening import open_records
+from unveil.data.options import Options
+from unveil.data.records import Records
+from unveil.data.samples import Samples
+from unveil.data.split import Split
+from unveil.errors import Unusable
+from unveil.kinds.kind import Kind
+from unveil.recipes import recipe as recipes
+from unveil.recipes.check import checked, find
+
+Say = Callable[[str], None]
+
+
+def quiet(text: str) -> None:
+    """Says nothing."""
+
+
+def open_data(source, kind: Kind | None = None, options: Options | None = None, settings: Mapping[str, Any] | None = None,
+              say: Say = quiet) -> tuple[Kind, Samples]:
+    """Opens data as samples of a kind.
+
+    Args:
+        source: name of a built-in set, path, ``hf:NAME``, array or table of arrays.
+        kind: as an encoder was taught on; None detects it.
+        options: what is to be said of the source.
+        settings: of a detected kind.
+        say: told what is fetched.
+    """
+    options = options or Options()
+    name, records = open_records(source, Options(**(vars(options) | {"kind": kind.name})) if kind else options, say)
+    if kind is None:
+        kind = recipes.build("kind", {"name": name} | checked(find("kind", name), settings or {}, "kind"))
+    return kind, opened(kind, records, options, say)
+
+
+def opened(kind: Kind, records: Records, options: Options, say: Say) -> Samples:
+    """Records as samples of a kind, with the labels of the user's file."""
+    samples = kind.open(records)
+    for note in samples.notes:
+        say(note)
+    if options.label_file:
+        attach_labels(samples, options.label_file)
+    return samples
+
+
+def for_encoder(encoder: Encoder, source, options: Options | None, say: Say) -> Samples:
+    """Data opened as an encoder was taught on.
+
+    Raises:
+        Unusable: where they have another number of channels.
+    """
+    _, samples = open_data(source, encoder.kind, options, say=say)
+    if samples.channels != encoder.spec.channels:
+        raise Unusable(f"{source if isinstance(source, (str, Path)) else 'the array'} has {samples.channels} channels, the encoder was "
+                       f"taught on {encoder.spec.channels}: give data with the same channels")
+    return samples
+
+
+def describe(samples: Samples, parts: Split | None) -> dict[str, Any]:
+    """What went in, for the report."""
+    return {"samples": len(samples), "shape": list(samples.shape), "channels": samples.channels, "classes": samples.classes,
+            "groups": 0 if samples.groups is None else len(np.unique(samples.groups)), "faults": dict(samples.faults),
+            "notes": list(samples.notes), "split": parts.name if parts else None, "train": len(parts.train) if parts else len(samples),
+            "test": len(parts.test) if parts else 0}

@@ -1,0 +1,3 @@
+"""One file a command: ``add`` says what it takes, ``run`` calls :mod:`unveil.api` and prints. The table is in the order of the help."""
+
+TABLE = ("pretrain", "evaluate", "embed", "report", "reproduce", "listing", "doctor")

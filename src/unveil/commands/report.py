@@ -1,0 +1,20 @@
+"""``unveil report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.markup import escape
+
+from unveil.commands.words import OUT, command, print_json
+
+
+def add(commands) -> None:
+    new = command(commands, "report", run, "Write the report of a run or study again.", "  unveil report runs/photos-simclr")
+    new.add_argument("run_folder", type=Path, help="folder of a finished run")
+
+
+def run(given, settings) -> None:
+    from unveil.reports.page import report_again
+    page = report_again(given.run_folder)
+    print_json({"report": str(page)}) if given.json else OUT.print(f"report {escape(str(page))}")
