@@ -10,9 +10,8 @@ import unveil
 ROOT = Path(unveil.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ROOMS = {"methods", "encoders", "kinds", "tasks", "training", "export"}
-FLOORS = [{"errors"}, {"randomness"}, {"tokens", "health"}, {"contracts"}, {"data"}, {"parts"}, ROOMS, {"recipes"}, {"controls"},
-          {"api", "testing"}, {"studies"}, {"reports", "listing", "progress"}, {"commands"},
-          {"cli"}]
+FLOORS = [{"errors", "provenance"}, {"randomness"}, {"tokens", "health"}, {"contracts"}, {"data"}, {"parts"}, ROOMS, {"recipes"},
+          {"controls"}, {"api", "testing"}, {"studies"}, {"reports", "listing", "progress"}, {"commands"}, {"cli"}]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 
 

@@ -32,7 +32,8 @@ def run(tmp_path_factory):
     """A run of 40 steps, with its report written."""
     judge = pretraining.judge_encoder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretraining, "judge_encoder", lambda *args, **given: judge(*args, **given | {"networks": False, "draws": 3}))
+        patch.setattr(pretraining, "judge_encoder", lambda *args, **given: judge(
+            *args, **given | {"fine_tune": False, "scratch": False, "draws": 3}))
         made = api.pretrain(tiny(), kind="signal", method="simclr", out=tmp_path_factory.mktemp("run"), hold_out=(0, 1),
                             budgets=(2, None), options=Options(layout="ct"),
                             settings=TINY | {"encoder.stages": 2, "train.steps": 40})

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from unveil.reports.decision import decide, of_run, of_study, share
-from unveil.tasks.judge import interval
+from unveil.tasks.result import interval
 
 COLLAPSED = {"fault": "collapse", "sentence": "embedding collapsed since step 40: spread 0.001", "advice": "a lower --train.lr",
              "fatal": True}

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from unveil.api.opening import Say, for_encoder, quiet
-from unveil.controls import judge_encoder
+from unveil.controls import TASKS, judge_encoder, named
 from unveil.data.features import open_features
 from unveil.data.labels import attach_labels
 from unveil.data.options import Options
 from unveil.data.split import judgeable, split
 from unveil.errors import Unusable
 from unveil.recipes.kept import load_encoder
-from unveil.tasks.judge import judge
+from unveil.tasks.bench import Bench, Way
+from unveil.tasks.task import judge
 
 
 def evaluate(target, data=None, *, labels: str | Path | None = None, hold_out: Sequence[int] | None = None,
@@ -37,7 +38,7 @@ def evaluate(target, data=None, *, labels: str | Path | None = None, hold_out: S
         say: told each stage.
 
     Returns:
-        rows as of :func:`unveil.tasks.judge.judge`.
+        rows of :class:`unveil.tasks.result.Result`.
     """
     options = Options(**(vars(options or Options()) | ({"labels": str(labels)} if labels else {})))
     features = isinstance(target, np.ndarray) or (isinstance(target, (str, Path)) and Path(target).suffix in (".npz", ".npy"))
@@ -55,5 +56,6 @@ def evaluate(target, data=None, *, labels: str | Path | None = None, hold_out: S
         raise Unusable(f"{source} has no labels: give --labels folders, --labels COLUMN or --labels FILE.csv")
     parts = judgeable(split(samples, hold_out, seed=seed).readable())
     if features:
-        return judge(parts, {"features": lambda batch: batch.values}, {}, None, budgets=budgets, draws=draws, seed=seed, say=say)
-    return judge_encoder(encoder, parts, budgets=budgets, draws=draws, seed=seed, networks=networks, say=say)
+        bench = Bench(parts, {"features": Way(lambda batch: batch.values)}, budgets=budgets, draws=draws, seed=seed, say=say)
+        return judge(bench, named(TASKS))[0]
+    return judge_encoder(encoder, parts, budgets=budgets, draws=draws, seed=seed, fine_tune=networks, scratch=networks, say=say)

@@ -164,7 +164,7 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
     if judged and ending.status == "finished":
         try:
             run.parts = judgeable(parts.readable())
-            run.rows = judge_encoder(taught, run.parts, budgets=budgets, seed=seed, networks=networks, say=say)
+            run.rows = judge_encoder(taught, run.parts, budgets=budgets, seed=seed, fine_tune=networks, scratch=networks, say=say)
         except Unusable as why:
             run.parts = None
             _note(samples, f"not judged: {why}", say)

@@ -23,16 +23,22 @@ def add(commands) -> None:
 
 def run(given, settings) -> None:
     from unveil.progress import progress
+    from unveil.studies.study import load_studies, run_study
+    arms = given.arms.split(",") if given.arms else None
+    studies = load_studies(given.study)
+    if missing := [arm for arm in arms or () for study in studies if arm not in study.arms]:
+        raise Unusable(f"the study {given.study} has no arm {missing[0]!r}; there are: {', '.join(studies[0].arms)}")
+    for study in studies:
+        out = (given.out or Path("runs")) / study.name if len(studies) > 1 or not given.out else given.out
+        with progress(given.json) as show:
+            rows = run_study(study, seeds=given.seeds, arms=arms, results=given.results, runs=out, jobs=given.jobs, show=show,
+                             say=say(given))
+        _present(given, study, rows, out)
+
+
+def _present(given, study, rows, out: Path) -> None:
     from unveil.reports.page import write_study
     from unveil.studies.present import present
-    from unveil.studies.study import load_study, run_study
-    study = load_study(given.study)
-    out, arms = given.out or Path("runs") / study.name, given.arms.split(",") if given.arms else None
-    if missing := [arm for arm in arms or () if arm not in study.arms]:
-        raise Unusable(f"the study {study.name} has no arm {missing[0]!r}; there are: {', '.join(study.arms)}")
-    with progress(given.json) as show:
-        rows = run_study(study, seeds=given.seeds, arms=arms, results=given.results, runs=out, jobs=given.jobs, show=show,
-                         say=say(given))
     held = present(study, rows, out, None if given.json else OUT)
     page = write_study(study, rows, held, out)
     print_json(held | {"report": str(page)}) if given.json else OUT.print(escape(f"results  {out / 'results.json'}\nreport   {page}"))

@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from unveil import encoders, kinds, methods
+from unveil import encoders, kinds, methods, tasks
 from unveil.contracts import Range
 from unveil.errors import Unusable
 
-TABLES = {"kind": kinds.TABLE, "encoder": encoders.TABLE, "method": methods.TABLE}
+TABLES = {"kind": kinds.TABLE, "encoder": encoders.TABLE, "method": methods.TABLE, "task": tasks.TABLE}
 
 
 def names(section: str) -> list[str]:
-    """Names of all kinds, encoders or methods, those of installed packages included."""
+    """Names of all kinds, encoders, methods or tasks, those of installed packages included."""
     return [*TABLES[section], *(point.name for point in entry_points(group=f"unveil.{section}s"))]
 
 

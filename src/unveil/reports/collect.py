@@ -16,10 +16,11 @@ import torch
 from unveil.api import Run
 from unveil.data.samples import Samples
 from unveil.health.verdict import Finding, summary
+from unveil.provenance import code_version, machine
 from unveil.reports.command import as_command, differing
 from unveil.reports.decision import OURS, decide, of_run, of_study
 from unveil.reports.pictures import pictures
-from unveil.studies.study import Study, code_version, machine
+from unveil.studies.study import Study
 from unveil.training.log import read as read_log
 
 CURVE = 240  # points of a curve

@@ -65,7 +65,7 @@ def share(value: float) -> str:
 
 
 def of_run(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[Way, int | None], Score]:
-    """Scores of the rows of :func:`unveil.tasks.judge.judge`."""
+    """Scores of the rows of :class:`unveil.tasks.result.Result`."""
     return {((row["features"], row["task"]), row["labels"]):
             Score(row["value"], row["low"], row["high"], dict(enumerate(row["values"]))) for row in rows}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unveil.recipes.check import find, names
-from unveil.studies.study import Study, arm_definition, load_study, study_names
+from unveil.studies.study import Study, finished, load_study, study_names
 from unveil.studies.summary import gain, mean, scores
 from unveil.training.checkpoint import write_atomic
 
@@ -21,9 +20,7 @@ FROZEN = ("random init", "raw + PCA", "statistics")
 
 def rows_of(results: Path, study: str) -> list[dict[str, Any]]:
     """All rows of a study; those of another definition than today's are left out."""
-    known = load_study(study)
-    rows = [json.loads(path.read_text()) for path in sorted((results / study).glob("*.json"))]
-    return [row for row in rows if row["arm"] in known.arms and row["definition"] == arm_definition(known, row["arm"], row["seed"])]
+    return list(finished(load_study(study), results).values())
 
 
 def span(value: float, low: float, high: float, sign: bool = False) -> str:

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
-import platform
-import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 
-from unveil import __version__, api
+from unveil import api
 from unveil.contracts import Encoder
 from unveil.controls import judge_controls, judge_encoder
 from unveil.data.opening import open_records
 from unveil.data.split import Split, split
 from unveil.errors import Unusable
+from unveil.provenance import code_version, machine
 from unveil.recipes import recipe as recipes
 from unveil.recipes.recipe import Recipe
 from unveil.studies.parallel import side_by_side
 from unveil.training.checkpoint import write_json
 from unveil.training.log import read as read_log
 from unveil.training.loop import definition
+
+OF_FOLD = ("split", "split_name", "seed", "code")  # what a row says once, not of every score
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,17 @@ class Study:
         draws: repeats of few-label probes.
         seeds: how many.
         scale: of the recipes.
-        networks: also train from scratch and fine-tune.
+        labelled: training samples that probes may learn from, at most, evenly spaced; None for all.
+        scratch: also train the network from scratch on the labels.
+        fine_tune: also train the taught network on them.
         settings: for all arms.
         reasons: arm or arms -> why they fall short, as far as it is known.
+        claim: what is said of ``arm``, one sentence; empty for a study without a verdict.
+        arm: whose claim it is.
+        over: arms that it must beat.
+        level: arms that it must not be worse than.
+        ranks: arms among whose runs the loss should rank the accuracy.
+        smallest: smallest difference in accuracy that matters, fixed before any run.
     """
 
     name: str
@@ -60,37 +66,75 @@ class Study:
     draws: int = 5
     seeds: int = 3
     scale: str = "small"
-    networks: bool = False
+    labelled: int | None = None
+    scratch: bool = True
+    fine_tune: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    claim: str = ""
+    arm: str = ""
+    over: tuple[str, ...] = ()
+    level: tuple[str, ...] = ()
+    ranks: tuple[str, ...] = ()
+    smallest: float = 0.02
 
 
-def load_study(name: str) -> Study:
-    """A study by name or by path of its YAML file.
+def load_studies(name: str) -> list[Study]:
+    """The studies of a YAML file, by name or path: one, or one a kind of data, called ``NAME-KIND``. Such a name gives that one alone.
 
     Raises:
         Unusable: where there is none, or it holds what a study does not know.
     """
-    file = Path(name) if name.endswith(".yaml") else resources.files("unveil.studies") / f"{name}.yaml"
+    home = resources.files("unveil.studies")
+    file = Path(name) if name.endswith(".yaml") else home / f"{name}.yaml"
     if not file.is_file():
-        raise Unusable(f"there is no study {name!r}; there are: {', '.join(study_names())}")
+        stem = name.rpartition("-")[0]
+        if (home / f"{stem}.yaml").is_file() and (found := [study for study in load_studies(stem) if study.name == name]):
+            return found
+        raise Unusable(f"there is no study {Path(name).stem!r}; there are: {', '.join(study_names())}")
     try:
         held = yaml.safe_load(file.read_text())
     except yaml.YAMLError as why:
         raise Unusable(f"cannot read the study {file}: {why}") from why
     if not isinstance(held, dict):
         raise Unusable(f"the study {file} must be a table of settings, such as 'data: watch'")
+    kinds = held.pop("kinds", {"": {}})
+    return [_study(file, f"{Path(name).stem}-{kind}" if kind else Path(name).stem, _merged(held, more)) for kind, more in kinds.items()]
+
+
+def load_study(name: str) -> Study:
+    """The only study of that name; see :func:`load_studies`.
+
+    Raises:
+        Unusable: where there is none, or several.
+    """
+    found = load_studies(name)
+    if len(found) > 1:
+        raise Unusable(f"{name} is several studies: {', '.join(study.name for study in found)}")
+    return found[0]
+
+
+def _merged(held: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    return held | more | {"settings": held.get("settings", {}) | more.get("settings", {})}
+
+
+def _study(file, name: str, held: dict[str, Any]) -> Study:
     held["folds"] = tuple(tuple(fold) if fold else None for fold in held.get("folds", [None]))
     held["budgets"] = tuple(held.get("budgets", [1, 5, 20, None]))
     try:
-        return Study(name=Path(name).stem, **held)
+        study = Study(name=name, **held)
     except TypeError as why:
         raise Unusable(f"the study {file} {str(why).removeprefix('Study.__init__() ')}") from why
+    named = [study.arm] * bool(study.claim) + [*study.over, *study.level, *study.ranks]
+    if missing := [arm for arm in named if arm not in study.arms]:
+        raise Unusable(f"the study {file} claims something of {missing[0]!r}, which is none of its arms: {', '.join(study.arms)}")
+    return study
 
 
 def study_names() -> list[str]:
     """Of the studies that come with the package."""
-    return sorted(file.name.removesuffix(".yaml") for file in resources.files("unveil.studies").iterdir() if file.name.endswith(".yaml"))
+    files = sorted(file.name.removesuffix(".yaml") for file in resources.files("unveil.studies").iterdir() if file.name.endswith(".yaml"))
+    return [study.name for name in files for study in load_studies(name)]
 
 
 def run_study(study: Study, *, seeds: int | None = None, arms: Sequence[str] | None = None, results: Path = Path("results"),
@@ -110,37 +154,42 @@ def run_study(study: Study, *, seeds: int | None = None, arms: Sequence[str] | N
     """
     code_version()  # of what is loaded now: a checkout may move on while a study runs
     chosen = [(arm, seed) for seed in range(study.seeds if seeds is None else seeds) for arm in arms or study.arms]
-    missing = [(arm, seed) for arm, seed in chosen if not _is_made(study, arm, seed, results)]
+    made = finished(study, results)
+    missing = [one for one in chosen if one not in made]
     if jobs > 1 and missing:
         tasks = [(study, arm, seed, held, _fold_folder(runs / study.name, arm, seed, number))
                  for arm, seed in missing for number, held in enumerate(study.folds)]
         side_by_side(_run_fold, tasks, [task[-1].name for task in tasks], min(jobs, len(tasks)), say)
-    rows = []
-    for arm, seed in chosen:
-        path = _row_path(study, arm, seed, results)
-        if (arm, seed) in missing:
-            say(f"{study.name}: {arm}, seed {seed}")
-            write_json(path, _run_arm(study, arm, seed, runs / study.name, show, say))
-        rows.append(json.loads(path.read_text()))
-    return rows
+    for number, (arm, seed) in enumerate(missing):
+        say(f"{study.name}: {arm}, seed {seed}, {number + 1} of {len(missing)}")
+        made[arm, seed] = _run_arm(study, arm, seed, runs / study.name, show, say)
+        write_json(results / study.name / f"{_file_name(arm)}-s{seed}.json", made[arm, seed])
+    return [made[one] for one in chosen]
 
 
-def _row_path(study: Study, arm: str, seed: int, results: Path) -> Path:
-    return results / study.name / f"{arm}-s{seed}.json"
+def finished(study: Study, results: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """Rows of the study that are on disk, by arm and seed. One that another study made of an equal arm counts."""
+    rows = {row["definition"]: row for row in (json.loads(path.read_text()) for path in sorted(results.glob("*/*-s*.json")))}
+    found = {}
+    for seed in sorted({row["seed"] for row in rows.values()}):
+        for arm in study.arms:
+            if row := rows.get(arm_definition(study, arm, seed)):
+                found[arm, seed] = row | {"arm": arm, "study": study.name}
+    return found
 
 
-def _is_made(study: Study, arm: str, seed: int, results: Path) -> bool:
-    path = _row_path(study, arm, seed, results)
-    return path.exists() and json.loads(path.read_text())["definition"] == arm_definition(study, arm, seed)
+def _file_name(arm: str) -> str:
+    return arm.replace(" ", "-")
 
 
 def _fold_folder(home: Path, arm: str, seed: int, number: int) -> Path:
-    return home / f"{arm}-s{seed}-f{number}"
+    return home / f"{_file_name(arm)}-s{seed}-f{number}"
 
 
 def arm_definition(study: Study, arm: str, seed: int) -> str:
     """Hash of all that an (arm, seed) depends on but the code."""
     facts = {name: value for name, value in vars(study).items() if name in ("data", "folds", "budgets", "draws", "scale", "settings")}
+    facts |= {"labelled": study.labelled} if study.labelled else {}
     return definition(facts | {"arm": study.arms[arm], "seed": seed})
 
 
@@ -169,16 +218,30 @@ def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) 
     encoder, ending = api.train(recipe, kind, parts.train, folder, show=show, say=say)
     if ending.status == "stopped":
         raise KeyboardInterrupt
-    how = dict(budgets=study.budgets, draws=study.draws, seed=seed, networks=study.networks, say=say)
-    scores = judge_encoder(encoder, parts, beside=_controls(recipe, encoder, parts, folder.parent, how), **how)
+    how = dict(budgets=study.budgets, draws=study.draws, seed=seed, say=say)
+    judged = _judged_on(parts, study.labelled)
+    beside = _controls(recipe, encoder, judged, folder.parent, how | {"scratch": study.scratch})
+    scores = judge_encoder(encoder, judged, beside=beside, fine_tune=study.fine_tune, **how)
     last = (read_log(folder / "metrics.jsonl") or [{}])[-1]
     fold = {"split": parts.hash, "split_name": parts.name, "seconds": ending.seconds, "cpu_seconds": ending.cpu_seconds,
             "status": ending.status, "steps": ending.step, "findings": ending.findings,
             "figures": {k: round(v, 5) for k, v in last.items() if isinstance(v, float) and "/" in k},
-            "scores": [{k: score[k] for k in ("task", "features", "labels")} | {"values": np.round(score["values"], 4).tolist()}
-                       for score in scores]}
+            "encoder": scores[0]["encoder"],
+            "scores": [{name: value for name, value in score.items() if name not in OF_FOLD} | _rounded(score) for score in scores]}
     write_json(done, {"definition": wanted, "fold": fold})
     return fold
+
+
+def _judged_on(parts: Split, most: int | None) -> Split:
+    """The same split with at most ``most`` samples to learn from, evenly spaced."""
+    if most is None or most >= len(parts.train):
+        return parts
+    return replace(parts, train=parts.train.subset(np.linspace(0, len(parts.train) - 1, most).astype(int)))
+
+
+def _rounded(score: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a result as a row holds them, which is committed and should stay small."""
+    return {name: np.round(score[name], 4).tolist() for name in ("value", "low", "high", "values", "parts")}
 
 
 def _controls(recipe: Recipe, encoder: Encoder, parts: Split, home: Path, how: dict[str, Any]) -> list[dict[str, Any]]:
@@ -189,17 +252,3 @@ def _controls(recipe: Recipe, encoder: Encoder, parts: Split, home: Path, how: d
     if not place.exists():
         write_json(place, judge_controls(encoder, parts, **how))
     return json.loads(place.read_text())
-
-
-def machine() -> str:
-    """Architecture, cores, GPU and torch of this machine."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}, torch {torch.__version__}"
-
-
-@cache
-def code_version() -> str:
-    """The package's version, and the commit where it runs from a checkout."""
-    here = Path(__file__).parent
-    asked = subprocess.run(["git", "-C", here, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return f"{__version__}+{asked.stdout.strip()}" if asked.returncode == 0 else __version__

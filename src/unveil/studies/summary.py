@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unveil.tasks.judge import interval
+from unveil.tasks.result import interval
 
 
 def scores(rows: Iterable[dict[str, Any]], arm: str, task: str, features: str, labels: int | None) -> dict[tuple[int, str], float]:

@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from unveil.contracts import Count, Positive
+from unveil.tasks.bench import Bench, right
+from unveil.tasks.result import Result
+from unveil.tasks.task import Task
+
+
+class KNN(Task):
+    """Votes of the nearest training samples, all labels.
+
+    Args:
+        k: votes.
+        temperature: of their weights.
+    """
+
+    name = "knn"
+
+    def __init__(self, *, k: Count = 20, temperature: Positive = 0.07):
+        self.k, self.temperature = k, temperature
+
+    def judge(self, bench: Bench, name: str) -> Iterator[Result]:
+        train, test = bench.sides(name)
+        at = bench.labelled(None, 0)
+        found = knn_predict(train.features[at], torch.as_tensor(train.labels[at]), test.features, bench.classes, self.k, self.temperature)
+        yield bench.result(name, name, [right(found, test.labels)], task=self.name, labels=None, n_train=len(at),
+                           protocol=f"{self.k} nearest by cosine after centring, votes exp(cosine / {self.temperature:g})")
 
 
 def knn_predict(train: Tensor, labels: Tensor, test: Tensor, classes: int, k: int = 20, temperature: float = 0.07) -> Tensor:

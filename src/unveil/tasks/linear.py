@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from unveil.tasks.bench import Bench, right
+from unveil.tasks.result import Result
+from unveil.tasks.task import Task
+
 GRID = tuple(10.0 ** (k / 2) for k in range(-6, 5))
+FEW = 0.1  # C on few labels, too few to choose it by
+
+
+class Linear(Task):
+    """Multinomial logistic regression on frozen features, at each label budget."""
+
+    name = "linear"
+
+    def judge(self, bench: Bench, name: str) -> Iterator[Result]:
+        train, test = bench.sides(name)
+        for each in bench.budgets:
+            scores, at = [], None
+            for number in range(bench.repeats(each)):
+                at = bench.labelled(each, number)
+                groups = None if train.groups is None else train.groups[at]
+                w = fit(train.features[at], train.labels[at], groups, bench.classes, FEW if each else None)
+                scores.append(right(predict(w[None], test.features)[0], test.labels))
+            chosen = "chosen by cross-validation, whole groups apart" if train.groups is not None else "chosen by cross-validation"
+            yield bench.result(name, name, scores, task=self.name, labels=each, n_train=len(at),
+                               protocol=f"multinomial logistic regression on standardised features, C {FEW if each else chosen}")
 
 
 def standardiser(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,12 @@ from unveil.data.order import stream
 from unveil.data.samples import Samples
 from unveil.parts.schedules import warmup_cosine
 from unveil.randomness import Generator, key
+from unveil.tasks.bench import Bench, right
+from unveil.tasks.embedded import embed
+from unveil.tasks.result import Result
+from unveil.tasks.task import Task
+
+DRAWS = 3  # repeats of training a whole network, which takes a hundred times longer than a probe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +74,28 @@ def train_on_labels(encoder: Encoder, samples: Samples, labels: np.ndarray, clas
     network.eval()
     return lambda batch: head(network(batch).pooled)
 
+
+
+class Network(Task):
+    """The whole network trained on the labels, from the weights of each way that asks for it."""
+
+    name = "network"
+
+    def __init__(self, *, settings: Supervised | None = None):
+        self.settings = settings or Supervised()
+
+    def lacks(self, bench: Bench, name: str) -> str:
+        return super().lacks(bench, name) or ("" if bench.ways[name].trained else "a network to train")
+
+    def judge(self, bench: Bench, name: str) -> Iterator[Result]:
+        way, train, test = bench.ways[name], bench.split.train, bench.split.test
+        for each in bench.budgets:
+            scores, at = [], None
+            for number in range(min(DRAWS, bench.repeats(each))):
+                bench.say(f"{way.trained} on {each or 'all'} labels a class")
+                at = bench.labelled(each, number)
+                answer = train_on_labels(way.network, train.subset(at), train.labels[at], bench.classes, bench.kind, self.settings,
+                                         bench.seed + number, bench.device)
+                scores.append(right(embed(test, answer, device=bench.device).features.argmax(-1), test.labels))
+            yield bench.result(way.trained, name, scores, task=self.name, labels=each, n_train=len(at),
+                               protocol="all weights trained on the labels, AdamW, light views")

@@ -1,0 +1,152 @@
+"""What tasks judge on: one split, every way of describing its samples, and features that are computed once and shared."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unveil.contracts import Batch, Encoder
+from unveil.data.split import Split
+from unveil.provenance import code_version, fingerprint
+from unveil.randomness import Generator
+from unveil.tasks.embedded import Embedded, embed, frozen
+from unveil.tasks.result import Result, interval, wilson
+
+BLOCKS = 20  # parts of the test samples where they have no groups
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of describing a sample.
+
+    Attributes:
+        describe: batch -> ``(B, D)``.
+        network: what describes, where it is a network.
+        trained: what the network is called after training it on the labels; empty where that is not asked for.
+        hash: of the weights; empty takes that of the features.
+    """
+
+    describe: Callable[[Batch], Tensor]
+    network: Encoder | None = None
+    trained: str = ""
+    hash: str = ""
+
+    @classmethod
+    def frozen(cls, encoder: Encoder, trained: str = "") -> Way:
+        """The pooled features of an encoder in evaluation mode."""
+        return cls(frozen(encoder), encoder, trained, fingerprint(encoder.state_dict()))
+
+
+@dataclass
+class Bench:
+    """Where tasks get everything from.
+
+    Attributes:
+        split: where to learn and to score; both sides have labels.
+        ways: name -> way.
+        kind: makes views and corruptions; None for features from elsewhere.
+        budgets: labels a class; None for all.
+        draws: repeats with other labels, for budgets that leave a choice.
+        seed: of draws and networks.
+        device: where networks work.
+        say: told what is being judged.
+    """
+
+    split: Split
+    ways: Mapping[str, Way]
+    kind: Any = None
+    budgets: Sequence[int | None] = (1, 5, 20, None)
+    draws: int = 5
+    seed: int = 0
+    device: torch.device | str = "cpu"
+    say: Callable[[str], None] = lambda text: None
+    _features: dict[str, tuple[Embedded, Embedded]] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        return len(self.split.train.classes)
+
+    def sides(self, name: str) -> tuple[Embedded, Embedded]:
+        """Features of both sides under a way, computed at the first call."""
+        if name not in self._features:
+            self.say(f"embedding with {name}")
+            self._features[name] = tuple(embed(side, self.ways[name].describe, device=self.device)
+                                         for side in (self.split.train, self.split.test))
+        return self._features[name]
+
+    def repeats(self, each: int | None) -> int:
+        """Draws that differ: all labels leave no choice."""
+        return self.draws if each else 1
+
+    def labelled(self, each: int | None, number: int) -> np.ndarray:
+        """Positions in the training side of ``each`` labelled samples a class, in draw ``number``."""
+        return draw(self.split.train.labels, each, number, self.seed)
+
+    def result(self, features: str, way: str, scores: Sequence[np.ndarray], **facts: Any) -> Result:
+        """A metric that is a mean over test samples.
+
+        Args:
+            features: what the result is called by.
+            way: whose features or weights were judged.
+            scores: for each repeat, one a test sample ``(n_test,)``, NaN where it has no label.
+            facts: ``task``, ``protocol``, ``labels``, ``n_train`` and, other than accuracy, ``metric``, ``unit``, ``direction``.
+        """
+        values = [float(np.nanmean(score)) for score in scores]
+        known = int(np.isfinite(scores[0]).sum())
+        if len(values) > 1:
+            low, high = interval(values)
+        elif facts.get("metric", "accuracy") == "accuracy":
+            low, high = wilson(values[0], known)
+        else:
+            low, high = interval(scores[0][np.isfinite(scores[0])])
+        if facts.get("unit", "share") == "share":
+            low, high = np.clip([low, high], 0.0, 1.0).tolist()
+        mean = np.mean(scores, 0)
+        blocks = [mean[self.part == p] for p in range(self.part.max() + 1)]
+        parts = [float(np.nanmean(block)) for block in blocks if np.isfinite(block).any()]
+        return self.figure(features, way, values, low, high, parts=parts, **facts)
+
+    def figure(self, features: str, way: str, values: Sequence[float], low: float | None, high: float | None, *,
+               parts: Sequence[float] = (), metric: str = "accuracy", unit: str = "share", direction: str = "higher",
+               **facts: Any) -> Result:
+        """A metric with its own interval; see :meth:`result`."""
+        return Result(features=features, metric=metric, unit=unit, direction=direction, value=float(np.mean(values)), low=low, high=high,
+                      values=list(values), parts=list(parts), n_test=len(self.split.test), split=self.split.hash,
+                      split_name=self.split.name, seed=self.seed, code=code_version(), encoder=self._hash(way), **facts)
+
+    def _hash(self, name: str) -> str:
+        way = self.ways[name]
+        if way.hash:
+            return way.hash
+        first, _ = self.sides(name)
+        return hashlib.sha256(first.features.numpy().tobytes()).hexdigest()[:12]
+
+    @property
+    def part(self) -> np.ndarray:
+        """Part of each test sample ``(n_test,)``: its group, or one of :data:`BLOCKS` blocks at random where there are no groups."""
+        test = self.split.test
+        if test.groups is not None and len(np.unique(test.groups)) > 1:
+            return np.unique(test.groups, return_inverse=True)[1]
+        order = Generator(0, "blocks").permutation(len(test)).numpy()
+        return order % min(BLOCKS, len(test))
+
+
+def draw(labels: np.ndarray, each: int | None, number: int, seed: int = 0) -> np.ndarray:
+    """Positions of ``each`` labelled samples a class (all where a class has fewer); every labelled one for None."""
+    if each is None:
+        return np.flatnonzero(labels >= 0)
+    generator = Generator(seed, "labels", each, number)
+    chosen = [at[generator.permutation(len(at)).numpy()[:each]]
+              for at in (np.flatnonzero(labels == c) for c in range(labels.max() + 1))]
+    return np.sort(np.concatenate(chosen))
+
+
+def right(found: Tensor, labels: np.ndarray) -> np.ndarray:
+    """1 where a prediction is right, 0 where it is wrong, NaN where the label is unknown: ``(n,)``."""
+    return np.where(labels >= 0, found.cpu().numpy() == labels, np.nan).astype(np.float64)

@@ -1,0 +1,44 @@
+"""What a task must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
+
+from unveil.tasks.bench import Bench
+from unveil.tasks.result import Result
+
+
+class Task:
+    """Judges one way of describing samples. Keyword-only constructor arguments are its settings.
+
+    Attributes:
+        name: as in ``--tasks``.
+    """
+
+    name: ClassVar[str]
+
+    def lacks(self, bench: Bench, name: str) -> str:
+        """What the data or the way do not have that this task needs, in words; empty where it can judge."""
+        return "" if bench.split.train.labels is not None else "labels"
+
+    def judge(self, bench: Bench, name: str) -> Iterator[Result]:
+        """The results of the way ``name``."""
+        raise NotImplementedError
+
+
+def judge(bench: Bench, tasks: Iterable[Task]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Every task on every way.
+
+    Returns:
+        rows of :class:`unveil.tasks.result.Result`, and for the tasks that judged nothing what they lacked.
+    """
+    rows, left = [], {}
+    for task in tasks:
+        reasons: Sequence[str] = [task.lacks(bench, name) for name in bench.ways]
+        for name in (name for name, reason in zip(bench.ways, reasons) if not reason):
+            bench.say(f"{task.name}: {name}")
+            rows += [result.row() for result in task.judge(bench, name)]
+        if all(reasons):
+            left[task.name] = reasons[0]
+    return rows, left
