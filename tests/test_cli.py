@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,10 @@ from tiny import SETTINGS, WORDS, photos, pixels
 from unveil import __version__
 from unveil.cli import main, parser
 from unveil.data.locate import cache_folder
+from unveil.tasks.result import Result
 
 COMMANDS = ("pretrain", "evaluate", "embed", "report", "reproduce", "list", "doctor")
-ROW = {"task", "protocol", "features", "labels", "metric", "unit", "direction", "value", "low", "high", "values", "n_train", "n_test",
-       "split", "split_name", "seed"}
+ROW = {field.name for field in fields(Result)}
 SCORE = {"features", "task", "labels", "n", "value", "low", "high"}
 
 

@@ -75,7 +75,6 @@ class Bench:
     def sides(self, name: str) -> tuple[Embedded, Embedded]:
         """Features of both sides under a way, computed at the first call."""
         if name not in self._features:
-            self.say(f"embedding with {name}")
             self._features[name] = tuple(embed(side, self.ways[name].describe, device=self.device)
                                          for side in (self.split.train, self.split.test))
         return self._features[name]

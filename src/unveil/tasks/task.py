@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from unveil.tasks.bench import Bench
@@ -27,18 +27,19 @@ class Task:
         raise NotImplementedError
 
 
-def judge(bench: Bench, tasks: Iterable[Task]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def judge(bench: Bench, tasks: Sequence[Task]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Every task on every way.
 
     Returns:
         rows of :class:`unveil.tasks.result.Result`, and for the tasks that judged nothing what they lacked.
     """
     rows, left = [], {}
-    for task in tasks:
-        reasons: Sequence[str] = [task.lacks(bench, name) for name in bench.ways]
-        for name in (name for name, reason in zip(bench.ways, reasons) if not reason):
-            bench.say(f"{task.name}: {name}")
+    for name in bench.ways:
+        for task in tasks:
+            if reason := task.lacks(bench, name):
+                left.setdefault(task.name, reason)
+                continue
+            bench.say(f"judging {name}: {task.name}")
             rows += [result.row() for result in task.judge(bench, name)]
-        if all(reasons):
-            left[task.name] = reasons[0]
-    return rows, left
+    judged = {row["task"] for row in rows}
+    return rows, {name: reason for name, reason in left.items() if name not in judged}
