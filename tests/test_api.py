@@ -158,11 +158,11 @@ def test_embed_to_files(tmp_path):
     assert held["x"].shape == (11, 16) and len(held["names"]) == len(held["y"]) == 11 and bad not in held["names"]
     api.embed_to(tmp_path / "run", tmp_path / "photos", tmp_path / "f.csv")
     first, *rows = csv.reader((tmp_path / "f.csv").read_text().splitlines())
-    assert first == ["name", *(f"f{i}" for i in range(16))] and [row[0] for row in rows] == held["names"].tolist()
-    assert str(odd) in held["names"]
-    np.testing.assert_array_equal(np.array([row[1:] for row in rows], np.float32), held["x"])
-    with pytest.raises(Unusable, match=r"cannot write .*f\.parquet: the ending must be \.npz or \.csv"):
-        api.embed_to(tmp_path / "run", tmp_path / "photos", tmp_path / "f.parquet")
+    assert first == ["id", "name", *(f"f{i}" for i in range(16))] and [row[1] for row in rows] == held["names"].tolist()
+    assert str(odd) in held["names"] and [int(row[0]) for row in rows] == held["ids"].tolist() == list(range(1, 12))
+    np.testing.assert_array_equal(np.array([row[2:] for row in rows], np.float32), held["x"])
+    with pytest.raises(Unusable, match=r"cannot write .*f\.json: the ending must be \.npz, \.csv or \.parquet"):
+        api.embed_to(tmp_path / "run", tmp_path / "photos", tmp_path / "f.json")
     features = unveil.embed(run.encoder, tmp_path / "photos")
     assert np.isnan(features).all(1).tolist() == [True] + [False] * 11
 

@@ -19,7 +19,7 @@ from unveil.cli import main, parser
 from unveil.data.locate import cache_folder
 from unveil.tasks.result import Result
 
-COMMANDS = ("pretrain", "evaluate", "embed", "report", "reproduce", "list", "doctor")
+COMMANDS = ("inspect", "preview", "pretrain", "evaluate", "embed", "export", "report", "compare", "reproduce", "rerun", "select", "list", "doctor")
 ROW = {field.name for field in fields(Result)}
 SCORE = {"features", "task", "labels", "n", "value", "low", "high"}
 
@@ -116,7 +116,7 @@ def test_report(home, capsys):
 def test_list(capsys):
     assert main(["list", "--json"]) == 0
     held = one_object(capsys)
-    assert held.keys() == {"methods", "encoders", "kinds", "data", "studies"} and len(held["methods"]) >= 8
+    assert held.keys() == {"methods", "encoders", "kinds", "tasks", "data", "studies"} and len(held["methods"]) >= 8
     assert all({"name", "about"} <= row.keys() for rows in held.values() for row in rows)
     assert main(["list", "data"]) == 0
     assert "fashion-mnist" in capsys.readouterr().out
@@ -154,12 +154,13 @@ def test_reproduce(study, capsys, place):
     words = ["reproduce", study, "--results", "rows", "--out", "out"]
     assert main([*words, "--json"]) == 0
     held = one_object(capsys)
-    assert held.keys() == {"study", "question", "arms", "report"} and list(held["arms"]) == ["hot", "cold"]
+    assert held.keys() == {"study", "question", "claim", "verdict", "verdicts", "differ", "arms", "report"}
+    assert list(held["arms"]) == ["hot", "cold"] and held["verdict"] is None and "method.temperature" in held["differ"]["cold"]
     assert all(line.keys() >= SCORE for lines in held["arms"].values() for line in lines)
     assert sorted(file.name for file in (place / "rows" / "small").iterdir()) == ["cold-s0.json", "hot-s0.json"]
     stamps = [file.stat().st_mtime_ns for file in (place / "rows" / "small").iterdir()]
     assert main([*words, "--arms", "hot"]) == 0
-    assert "hot: accuracy on held-out data" in capsys.readouterr().out
+    assert "accuracy on held-out data" in (said := capsys.readouterr().out) and "│ hot" in said and "│ cold" not in said
     assert stamps == [file.stat().st_mtime_ns for file in (place / "rows" / "small").iterdir()], "finished rows are kept"
 
 

@@ -19,7 +19,7 @@ from unveil.data import builtin
 from unveil.data.locate import cache_folder
 from unveil.recipes.check import TABLES, find, names, settings_of
 from unveil.recipes.recipe import from_file
-from unveil.studies.study import load_study
+from unveil.studies.study import load_studies
 from unveil.training.settings import Training
 
 ROOT = Path(__file__).parents[1]
@@ -83,15 +83,19 @@ def tiny(given) -> list[str]:
 def run_unveil(words: list[str]) -> None:
     given, _ = parser().parse_known_args(words)
     if given.command == "reproduce":
-        study = load_study(given.study)
-        assert set(given.arms.split(",") if given.arms else []) <= set(study.arms)
+        for study in load_studies(given.study):
+            assert set(given.arms.split(",") if given.arms else []) <= set(study.arms)
         return
+    if given.command == "export" and given.to in ("onnx", "timm"):
+        pytest.importorskip("onnxruntime" if given.to == "onnx" else "timm")
     if given.command == "pretrain":
         if given.data in builtin.TABLE and not (cache_folder() / given.data).is_dir():
             pytest.skip(f"the set {given.data} is not in the cache")
         words = [*words, *tiny(given)]
     if given.command == "evaluate":
         words = [*words, "--frozen", "--budgets", "1"]
+    if given.command == "compare":
+        words = [*words, "--budgets", "1", "--train.batch", "8", "--encoder.width", "24", "--encoder.stages", "2"]
     for word in words:
         if word.startswith("runs/") and given.command != "pretrain" and not Path(word).exists():
             run_unveil(["pretrain", "photos/", "--out", word])

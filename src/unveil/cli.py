@@ -27,14 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after ``unveil``; None takes those of the process.
 
     Returns:
-        the exit status: 0, 2 for a mistake, 3 for a run that was stopped or found unhealthy, 130 where Ctrl-C ended it at once.
+        the exit status: 0, 2 for a mistake, 3 for a run that was stopped or found unhealthy, 4 for one that was repeated and
+        does not match, 130 where Ctrl-C ended it at once.
     """
     written, words = _apart(sys.argv[1:] if arguments is None else arguments)
     given, rest = parser().parse_known_args(words)
     try:
         if rest:
             raise Unusable(_unknown(rest[0], given))
-        if written and given.command != "pretrain":
+        if written and not getattr(given, "settings", False):
             raise Unusable(f"{written[0]} is no option of unveil {given.command}; see unveil {given.command} --help")
         return given.run(given, dotted(written)) or 0
     except Unusable as why:
@@ -67,7 +68,7 @@ def _apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _unknown(word: str, given) -> str:
     """What to tell the user about a word that is no option."""
-    if given.command != "pretrain" or not word.startswith("-"):
+    if not getattr(given, "settings", False) or not word.startswith("-"):
         return f"do not know what to do with {word!r}; see unveil {given.command} --help"
     from unveil.recipes.check import nearest, settings_of
     from unveil.training.settings import Training

@@ -161,6 +161,11 @@ class Encoder(nn.Module):
         """
         raise NotImplementedError
 
+    def chain(self) -> list[nn.Module]:
+        """Its modules with weights from input to output, each after what feeds it, the last one the closing norm: of these a partial
+        fine-tuning trains the last ones. Empty where there is no such order."""
+        return []
+
     def forward(self, batch: Batch, keep: Tensor | None = None, layers: Sequence[int] = ()) -> Features:
         return self.encode(self.embed(batch), keep, layers)
 

@@ -1,4 +1,4 @@
-"""What there is: kinds, encoders, methods, data sets, studies, and this machine."""
+"""What there is: kinds, encoders, methods, tasks, data sets, studies, and this machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def facts_of(what: str) -> dict[str, list[dict[str, Any]]]:
         return [{"name": name, "about": summary(find(section, name))} for name in names(section)]
 
     held = {"methods": lambda: [row | {"source": find("method", row["name"]).source} for row in lines("method")],
-            "encoders": lambda: lines("encoder"), "kinds": lambda: lines("kind"),
+            "encoders": lambda: lines("encoder"), "kinds": lambda: lines("kind"), "tasks": lambda: lines("task"),
             "data": lambda: [{"name": n, "about": s.about, "kind": s.kind, "licence": s.licence} for n, s in SETS.items()],
             "studies": lambda: [{"name": n, "about": load_study(n).question} for n in study_names()]}
     return {heading: make() for heading, make in held.items() if what in ("all", heading)}
@@ -45,7 +45,7 @@ def listing(what: str, console: Console, as_json: bool) -> None:
             return _settings(section, what, console, as_json)
     facts = facts_of(what)
     if not facts:
-        raise Unusable(f"there is nothing called {what!r} to list; try methods, encoders, kinds, data, studies, or a name from there")
+        raise Unusable(f"there is nothing called {what!r} to list; try methods, encoders, kinds, tasks, data, studies, or a name from there")
     if as_json:
         print(json.dumps(facts))
         return
@@ -90,7 +90,8 @@ def described(thing: type) -> list[tuple[str, Any, str]]:
 def doctor(console: Console, as_json: bool) -> None:
     """Prints what this machine has."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    optional = {"transformers": "outside weights", "datasets": "Hugging Face data", "tensorboard": "TensorBoard logs"}
+    optional = {"transformers": "outside weights", "datasets": "Hugging Face data", "sklearn": "estimator", "pyarrow": "Parquet",
+                "onnxruntime": "ONNX", "timm": "export to timm", "tensorboard": "logs", "wandb": "logs", "mlflow": "logs"}
     facts = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count(), "threads": torch.get_num_threads(),
              "gpu": torch.cuda.get_device_name() if device.type == "cuda" else None,
              "memory limit": f"{memory_limit(device) / 2**30:.1f} GiB", "data cache": str(cache_folder()),

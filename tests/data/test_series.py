@@ -43,8 +43,7 @@ def test_numbers_to_predict_are_no_labels(tmp_path):
     file = write(tmp_path / "a.ts", "1,2,3:0.75", head=["@targetLabel true", "@data"])
     records = read(file)
     np.testing.assert_array_equal(records.load(0), [[1, 2, 3]])
-    assert records.labels is None
-    assert records.notes == [f"{file}: cases end with a number to predict, which is not used as a label"]
+    assert records.labels is None and records.targets.tolist() == [0.75]
 
 
 def test_a_pair_marks_the_official_test_part(tmp_path):

@@ -58,9 +58,19 @@ def test_groups_are_held_out_by_number():
 
 def test_the_sources_own_test_part_comes_before_groups():
     test = np.arange(40) >= 30
-    parts = split(samples(test=test, groups=np.arange(40) % 4))
+    parts = split(samples(test=test, groups=np.arange(40) // 10))
     assert ids(parts.test) == list(range(30, 40)) and parts.name == "the source's own test part"
     assert len(split(samples(test=np.ones(40, bool))).test) == 10, "a part that is the whole is none"
+
+
+def test_a_test_part_that_shares_subjects_with_the_rest_is_refused_and_they_are_named():
+    test = np.arange(40) >= 30
+    shared = samples(test=test, groups=np.where(test, 1, np.arange(40) % 3), group_names=["ann", "bob", "cy"])
+    with pytest.raises(Unusable, match="the source's own test part shares subjects with what is learned from: bob; scores on them"):
+        split(shared)
+    assert len(split(shared, (1,)).test) == 20, "whole groups can be held out all the same"
+    unknown = samples(test=test, groups=np.where(np.arange(40) % 2, -1, np.arange(40) // 10))
+    assert len(split(unknown).test) == 10, "samples of unknown subjects share none"
 
 
 def test_without_groups_single_samples_are_held_out_and_that_is_said():

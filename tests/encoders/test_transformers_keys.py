@@ -17,7 +17,7 @@ from unveil.contracts import Batch, Spec
 from unveil.encoders.conv import ConvNet
 from unveil.encoders.transformer import Transformer
 from unveil.errors import Unusable
-from unveil.export.transformers import from_transformers, to_transformers
+from unveil.formats.transformers import from_transformers, to_transformers
 from unveil.parts.positions import sincos_grid
 from unveil.randomness import Generator
 
@@ -115,7 +115,7 @@ def test_encoders_without_a_form_there_are_refused(made, what):
 def test_weights_without_a_place_there_are_refused_by_name():
     other = encoder()
     other.blocks[1].gate = nn.Linear(24, 24, bias=False)
-    with pytest.raises(Unusable, match=r"no place in transformers' ViT: blocks\.1\.gate\.weight"):
+    with pytest.raises(Unusable, match=r"no place in the ViT of transformers: blocks\.1\.gate\.weight"):
         to_transformers(other)
 
 

@@ -32,6 +32,12 @@ def test_the_command_gives_the_same_recipe_without_looking_at_the_machine():
     assert again.kind["window"] == 64 and again.kind["rate"] is None, "what was read off the data is read off them again"
 
 
+def test_what_was_not_judged_is_not_judged_again():
+    made = recipe_of()
+    assert "--frozen" in as_command(made, asked(networks=False)) and "--frozen" not in as_command(made, asked(networks=True))
+    assert "networks=False" in as_command(made, asked(data=None, networks=False, options={}))
+
+
 def test_an_array_is_repeated_from_python():
     text = as_command(recipe_of(batch=16), asked(data=None, options={"kind": "signal", "layout": "ct"}))
     compile(text, "command", "exec")

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from unveil.errors import Unusable
 from unveil.reports.page import render, report_again, write_study
@@ -118,7 +122,7 @@ def test_figures_have_words(page):
 
 def test_the_sections_are_in_order(run):
     found = [part["id"] for part in Reader((run.folder / "report.html").read_text()).all("section")]
-    assert found == ["scores", "learning", "health", "map", "neighbours", "views", "data", "repeat", "recipe"]
+    assert found == ["worse", "scores", "learning", "health", "map", "neighbours", "views", "data", "repeat", "recipe"]
 
 
 def test_the_first_line_is_the_decision(run):
@@ -143,9 +147,31 @@ def test_what_a_method_hides_is_covered(unlabelled):
 def test_the_map_holds_every_drawn_sample(run):
     held = json.loads((run.folder / "report.json").read_text())
     page = Reader((run.folder / "report.html").read_text())
-    assert len(held["map"]["x"]) == held["facts"]["test"] == len(page.all("circle")) - len(held["rows"])
+    assert len(held["map"]["x"]) == held["facts"]["test"] == sum("data-id" in circle for circle in page.all("circle"))
     island = re.search(r'id="drawings">(.*?)</script>', (run.folder / "report.html").read_text())[1]
     assert {circle["data-id"] for circle in page.all("circle") if "data-id" in circle} == set(json.loads(island))
+
+
+def test_the_map_can_be_coloured_by_clusters_that_no_label_made(run, unlabelled):
+    held = json.loads((run.folder / "report.json").read_text())["map"]
+    cluster = held["cluster"]
+    assert sorted(set(cluster)) == list(range(4)) and cluster.count(0) == max(map(cluster.count, range(4)))
+    without = json.loads((unlabelled.folder / "report.json").read_text())["map"]
+    assert without["label"] is None and len(set(without["cluster"])) == 8
+    assert '<input type="radio" name="way" value="cluster" checked/>' in (unlabelled.folder / "report.html").read_text()
+
+
+def test_what_is_told_apart_inside_a_sample_is_drawn_for_networks_with_tokens(run, unlabelled):
+    assert "inside" not in json.loads((run.folder / "report.json").read_text()), "a convolution has no tokens"
+    held = json.loads((unlabelled.folder / "report.json").read_text())["inside"]
+    assert 0 < held["explained"] <= 1 and len(held["samples"]) == 8
+    for sample in held["samples"]:
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(sample["axes"].partition(",")[2]))))
+        assert picture.shape == (1, held["grid"][0], 4) and (picture[..., 3] == 255).all()
+    assert len({sample["axes"] for sample in held["samples"]}) > 1
+    images = Reader((unlabelled.folder / "report.html").read_text()).all("img")
+    assert [image["alt"] for image in images if image.get("class") == "axes"] == [
+        f"{sample['name']}: the axes of its tokens as colours" for sample in held["samples"]]
 
 
 def test_neighbours_are_of_other_groups(run):

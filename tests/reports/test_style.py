@@ -8,7 +8,8 @@ from importlib import resources
 import pytest
 
 CSS = (resources.files("unveil.reports") / "page.css").read_text()
-LIGHT, DARK = (dict(re.findall(r"--(\w+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\n *\}", CSS, re.S))
+PAIRS = re.findall(r"--(\w+): light-dark\((#\w{6}), (#\w{6})\)", CSS)
+LIGHT, DARK = ({name: pair[side] for name, *pair in PAIRS} for side in (0, 1))
 TEXT = ("ink", "quiet", "ours", "good", "bad", "unsure")
 MARKS = ("other", "faint", *(f"c{i}" for i in range(11)))
 
@@ -31,5 +32,8 @@ def test_text_and_marks_can_be_seen(paper):
         assert contrast(paper[name], paper["paper"]) >= 3, name
 
 
-def test_both_papers_have_all_colours():
-    assert set(LIGHT) == set(DARK)
+def test_every_colour_has_both_papers():
+    used = set(re.findall(r"var\(--(\w+)\)", CSS)) - {"serif", "sans", "mono", "s", "c", "n", "v", "wide", "narrow", "tone", "label",
+                                                      "cluster", "group", "sample"}
+    assert used <= set(LIGHT) and {"paper", "ink", *TEXT, *MARKS} <= set(LIGHT)
+    assert not re.findall(r"#[0-9a-f]{3,8}\b", re.sub(r"light-dark\([^)]*\)", "", CSS))

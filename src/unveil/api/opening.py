@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unveil.contracts import Encoder
-from unveil.data.labels import attach_labels
+from unveil.data.labels import attach
 from unveil.data.opening import open_records
 from unveil.data.options import Options
 from unveil.data.records import Records
@@ -46,12 +46,11 @@ def open_data(source, kind: Kind | None = None, options: Options | None = None, 
 
 
 def opened(kind: Kind, records: Records, options: Options, say: Say) -> Samples:
-    """Records as samples of a kind, with the labels of the user's file."""
+    """Records as samples of a kind, with what the user's files say of them."""
     samples = kind.open(records)
+    attach(samples, options)
     for note in samples.notes:
         say(note)
-    if options.label_file:
-        attach_labels(samples, options.label_file)
     return samples
 
 

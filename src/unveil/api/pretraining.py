@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from unveil.api.opening import Say, describe, opened, quiet
+from unveil.api.record import write_record
 from unveil.contracts import Encoder
 from unveil.controls import judge_encoder
 from unveil.data.opening import open_records
 from unveil.data.options import Options
+from unveil.data.records import Records
 from unveil.data.samples import Samples
 from unveil.data.split import Split, judgeable, split
 from unveil.errors import Unusable
@@ -30,7 +32,7 @@ from unveil.training.checkpoint import refuse_other, write_json
 from unveil.training.loop import Ending, Loop, definition
 from unveil.training.measure import device
 
-HARMLESS = ("stop_unhealthy", "memory_share", "checkpoint_every")
+HARMLESS = ("stop_unhealthy", "memory_share", "checkpoint_every", "snapshots", "logger")
 DEFAULT_METHOD = {"image": "simclr", "signal": "simclr"}
 
 
@@ -47,7 +49,7 @@ class Run:
         facts: of the data: counts, faults, split.
         samples: all data.
         parts: the split that was judged on; None where there were no labels.
-        asked: what the caller gave: ``data`` (None for an array), ``options``, ``hold_out``, ``budgets``, ``settings``.
+        asked: what the caller gave: ``data`` (None for an array), ``options``, ``hold_out``, ``budgets``, ``networks``, ``settings``.
     """
 
     folder: Path
@@ -61,15 +63,42 @@ class Run:
     asked: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Data as a run reads them.
+
+    Attributes:
+        kind: that opened them.
+        settings: its own, before anything was read off the data.
+        samples: all of them.
+        parts: the split, where something is held out.
+        judged: whether its labels can judge.
+    """
+
+    kind: Kind
+    settings: dict[str, Any]
+    samples: Samples
+    parts: Split | None
+    judged: bool
+
+    @property
+    def learn(self) -> Samples:
+        """What is learned from."""
+        return self.parts.train if self.parts else self.samples
+
+
+def fitted(samples: Samples, kind: Kind, method: str, scale: str, seed: int, given: Mapping[str, Any]) -> Recipe:
+    """The recipe with its kind's settings read off the samples and, for scale ``"auto"``, the others adjusted to data and machine."""
+    recipe = recipes.resolve(method, kind.name, scale=scale, given=given, seed=seed)
+    recipe.kind |= kind.fixed(samples)
+    return scales.adjust(recipe, len(samples), device(), given) if scale == "auto" else recipe
+
+
 def plan(samples: Samples, kind: Kind, method: str, *, encoder: str | None = None, scale: str = "auto", budget: str | None = None,
          seed: int = 0, settings: Mapping[str, Any] | None = None) -> Recipe:
     """The resolved recipe of a run, after the memory check and, for a budget, after measuring 20 steps."""
     given = dict(settings or {}) | ({"encoder.name": encoder} if encoder else {})
-    recipe = recipes.resolve(method, kind.name, scale=scale, given=given, seed=seed)
-    recipe.kind |= kind.fixed(samples)
-    here = device()
-    if scale == "auto":
-        recipe = scales.adjust(recipe, len(samples), here, given)
+    recipe, here = fitted(samples, kind, method, scale, seed, given), device()
     training = recipe.training()
     if training.batch % (training.accumulate * training.devices):
         raise Unusable(f"--train.batch {training.batch} is not a multiple of accumulate {training.accumulate} x devices "
@@ -97,7 +126,8 @@ def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, 
     method, settings = recipe.build_method(encoder), recipe.training()
     monitor = Monitor(settings.total(len(samples)), labels=by_id(samples, samples.labels), groups=by_id(samples, samples.groups))
     loop = Loop(method, kind, samples, settings, seed=recipe.seed, folder=folder / "checkpoints" if folder else None,
-                definition=definition_of(recipe, samples), monitor=monitor, show=show, say=say)
+                definition=definition_of(recipe, samples), monitor=monitor, show=show, say=say,
+                snapshot=lambda done: folder and save_encoder(folder / "snapshots" / f"step-{done:08d}", method.kept()["encoder"], recipe))
     ending = loop.run()
     encoder = method.kept()["encoder"].eval().requires_grad_(False)
     encoder.kind = recipe.build_kind()
@@ -142,29 +172,46 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
     options = Options(**(vars(options or Options()) | {"kind": kind}))
     name, records = open_records(data, options, say)
     method = method or named["method"] or DEFAULT_METHOD[name]
-    made = recipes.resolve(method, name, scale=scale, given=given, seed=seed).build_kind()
-    samples = opened(made, records, options, say)
-    parts, judged = _parts(samples, hold_out, seed, say)
-    learn = parts.train if parts else samples
-    recipe = plan(learn, made, method, scale=scale, budget=budget, seed=seed, settings=given)
+    first = recipes.resolve(method, name, scale=scale, given=given, seed=seed)
+    held = prepare(records, first.kind, options, hold_out, seed, say)
+    recipe = plan(held.learn, held.kind, method, scale=scale, budget=budget, seed=seed, settings=given)
     called = Path(data).resolve().stem if isinstance(data, (str, Path)) else "array"
     folder = Path(out) if out else Path("runs") / f"{called}-{method}"
     recipe = _as_begun(recipe, folder) if budget else recipe
-    refuse_other(folder / "checkpoints", definition_of(recipe, learn))
-    write_json(folder / "recipe.json", recipe.to_json())
+    asked = {"data": str(data) if isinstance(data, (str, Path)) else None, "hold_out": hold_out, "budgets": budgets, "networks": networks,
+             "settings": settings, "options": {name: value for name, value in vars(options).items() if value is not None}}
+    return carry_out(recipe, held, folder, asked, show=show, say=say)
+
+
+def carry_out(recipe: Recipe, held: Prepared, folder: Path, asked: dict[str, Any], *, show: Callable[[dict], None] = lambda row: None,
+              say: Say = quiet) -> Run:
+    """Teaches by a resolved recipe, judges, and writes the folder of the run.
+
+    Args:
+        recipe: resolved.
+        held: what it is taught and judged on.
+        folder: of the run.
+        asked: see :class:`Run`.
+        show: called with each logged row.
+        say: told each stage.
+    """
+    samples, parts = held.samples, held.parts
+    refuse_other(folder / "checkpoints", definition_of(recipe, held.learn))
+    if not helper():
+        write_json(folder / "recipe.json", recipe.to_json())
+        write_record(folder, asked, held.settings, samples)
     for path, why in recipe.reasons.items():
         section, key = path.split(".")
         say(f"{path} = {getattr(recipe, section)[key]}: {why}")
-    taught, ending = train(recipe, made, learn, folder, show=show, say=say)
-    asked = {"data": str(data) if isinstance(data, (str, Path)) else None, "hold_out": hold_out, "budgets": budgets,
-             "settings": settings, "options": {name: value for name, value in vars(options).items() if value is not None}}
-    run = Run(folder, taught, recipe, ending, [], describe(samples, parts), samples, parts if judged else None, asked)
+    taught, ending = train(recipe, held.kind, held.learn, folder, show=show, say=say)
+    run = Run(folder, taught, recipe, ending, [], describe(samples, parts), samples, parts if held.judged else None, asked)
     if helper():
         return run
-    if judged and ending.status == "finished":
+    if held.judged and ending.status == "finished":
         try:
             run.parts = judgeable(parts.readable())
-            run.rows = judge_encoder(taught, run.parts, budgets=budgets, seed=seed, fine_tune=networks, scratch=networks, say=say)
+            run.rows = judge_encoder(taught, run.parts, budgets=asked["budgets"], seed=recipe.seed,
+                                    fine_tune=asked["networks"], scratch=asked["networks"], say=say)
         except Unusable as why:
             run.parts = None
             _note(samples, f"not judged: {why}", say)
@@ -173,10 +220,17 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
     return run
 
 
-def _parts(samples: Samples, hold_out: Sequence[int] | None, seed: int, say: Say) -> tuple[Split | None, bool]:
+def prepare(records: Records, settings: dict[str, Any], options: Options, hold_out: Sequence[int] | None, seed: int, say: Say) -> Prepared:
+    """Opens records by a kind's settings and holds out what is to judge, as :func:`pretrain` does."""
+    kind = recipes.build("kind", settings)
+    samples = opened(kind, records, options, say)
+    return Prepared(kind, settings, samples, *parts_of(samples, hold_out, seed, say))
+
+
+def parts_of(samples: Samples, hold_out: Sequence[int] | None, seed: int, say: Say) -> tuple[Split | None, bool]:
     """What is held out, where something is, and whether its labels can judge."""
     parts = split(samples, hold_out, seed=seed) if hold_out is not None else None
-    if samples.labels is None:
+    if not samples.answered:
         return parts, False
     try:
         return judgeable(parts or split(samples, seed=seed)), True

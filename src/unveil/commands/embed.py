@@ -10,11 +10,11 @@ from unveil.commands.words import OUT, command, options_of, print_faults, print_
 
 
 def add(commands) -> None:
-    new = command(commands, "embed", run, "Features of every sample, as .npz or .csv.",
+    new = command(commands, "embed", run, "Features of every sample, as .npz, .csv or .parquet.",
                   "  unveil embed runs/photos-simclr --data photos/ --out features.npz", data=True)
     new.add_argument("encoder", help="folder of a run or encoder")
     new.add_argument("--data", required=True, help="what to embed")
-    new.add_argument("--out", type=Path, default=Path("features.npz"), help="file to write (default %(default)s)")
+    new.add_argument("--out", type=Path, default=Path("features.npz"), help="file to write: .npz, .csv or .parquet (default %(default)s)")
 
 
 def run(given, settings) -> None:

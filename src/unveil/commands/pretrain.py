@@ -15,6 +15,7 @@ def add(commands) -> None:
                   "  unveil pretrain watch --method lejepa --hold-out 0,1,2\n"
                   "  unveil pretrain recordings/ --encoder.width 256 --train.epochs 50\n"
                   "  unveil pretrain photos/ --budget 10m", judged=True, data=True)
+    new.set_defaults(settings=True)
     new.add_argument("data", help="folder, file, built-in set, or hf:NAME")
     new.add_argument("--method", help="how to teach; unveil list shows all")
     new.add_argument("--encoder", help="network: transformer, conv, or hf:NAME_OR_FOLDER")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from textwrap import fill
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -25,6 +26,7 @@ def command(commands, name: str, run: Callable, summary: str, examples: str, jud
     if data:
         command.add_argument("--kind", help="of the data; detected where it is certain")
         command.add_argument("--labels", help="folders, the name of a column, or a CSV file of names and labels")
+        command.add_argument("--targets", help="column of numbers to predict, or a CSV file of names and numbers")
         command.add_argument("--groups", help="column of subjects or recordings, for honest splits")
         command.add_argument("--time", help="column of time stamps")
         command.add_argument("--rate", type=float, help="samples a second, where the source does not say")
@@ -40,7 +42,8 @@ def command(commands, name: str, run: Callable, summary: str, examples: str, jud
 def options_of(given):
     """What the user said of the data."""
     from unveil.data.options import Options
-    return Options(kind=given.kind, labels=given.labels, groups=given.groups, time=given.time, rate=given.rate, layout=given.layout)
+    return Options(kind=given.kind, labels=given.labels, targets=given.targets, groups=given.groups, time=given.time, rate=given.rate,
+                   layout=given.layout)
 
 
 def numbers(text: str | None) -> tuple[int, ...] | None:
@@ -79,16 +82,48 @@ def print_faults(faults: dict[str, str]) -> None:
         OUT.print(f"[yellow]set aside:[/] {len(faults) - 5} more")
 
 
-def table(rows: Sequence[dict]) -> Table:
-    """Accuracy by features and labels a class."""
-    budgets = list(dict.fromkeys(row["labels"] for row in rows))
-    shown = Table(title="accuracy on held-out data", title_justify="left")
+def table(rows: Sequence[dict]) -> Group:
+    """A table a task, a row a way of describing samples; accuracies at the same label budgets share one. Of corruptions, their mean."""
+    rest, tables = [row for row in rows if row["at"].get("corruption", "mean") == "mean"], []
+    while rest:
+        columns = _columns(rest, rest[0]["task"])
+        mine = {task for task in dict.fromkeys(row["task"] for row in rest) if _columns(rest, task) <= columns}
+        mine = mine if _plain(columns) else {rest[0]["task"]}
+        tables.append(_table([row for row in rest if row["task"] in mine]))
+        rest = [row for row in rest if row["task"] not in mine]
+    return Group(*tables)
+
+
+def _column(row: dict) -> tuple[tuple[str, Any], ...]:
+    """What tells a figure from others of the same features and task."""
+    arrow = " \N{DOWNWARDS ARROW}" if row["direction"] == "lower" else ""
+    return ("metric", row["metric"] + arrow), ("labels a class", "all" if row["labels"] is None else str(row["labels"])), *row["at"].items()
+
+
+def _columns(rows: Sequence[dict], task: str) -> set[tuple]:
+    return {_column(row) for row in rows if row["task"] == task}
+
+
+def _plain(columns: Iterable[tuple]) -> bool:
+    return {column[0][1] for column in columns} == {"accuracy"} and all(len(column) == 2 for column in columns)
+
+
+def _table(rows: Sequence[dict]) -> Table:
+    columns, tasks = list(dict.fromkeys(map(_column, rows))), list(dict.fromkeys(row["task"] for row in rows))
+    found = {fact: {held for column in columns for name, held in column if name == fact} for fact in dict(sum(columns, ()))}
+    differ = [fact for fact, held in found.items() if len(held) > 1]
+    title = "held-out data" if "metric" in differ else f"{columns[0][0][1]} on held-out data"
+    by = " and ".join(fact for fact in differ if fact in ("labels a class", "severity"))
+    alone = f"{tasks[0]}: " if len(tasks) == 1 else ""
+    shown = Table(title=f"{alone}{title} by {by}" if by else alone + title, title_justify="left", caption_justify="left",
+                  caption=fill(rows[0]["protocol"], OUT.width) + "\n" if alone else "")
     shown.add_column("features")
-    shown.add_column("judged by")
-    for each in budgets:
-        shown.add_column("all labels" if each is None else f"{each} a class", justify="right")
+    if len(tasks) > 1:
+        shown.add_column("judged by")
+    for column in columns:
+        shown.add_column(" ".join(str(held) for fact, held in column if fact in differ) or column[1][1], justify="right")
     for name, task in dict.fromkeys((row["features"], row["task"]) for row in rows):
-        found = {row["labels"]: row for row in rows if (row["features"], row["task"]) == (name, task)}
-        cells = [f"{found[each]['value']:.3f}" if each in found else "" for each in budgets]
-        shown.add_row(name, task, *cells, style="bold" if name == "encoder" else None)
+        at = {_column(row): row for row in rows if (row["features"], row["task"]) == (name, task)}
+        cells = [f"{at[column]['value']:.3f}" if column in at else "" for column in columns]
+        shown.add_row(name, *[task] * (len(tasks) > 1), *cells, style="bold" if name == "encoder" else None)
     return shown

@@ -50,7 +50,7 @@ def header(file: str) -> list[str]:
     twice = next((name for name in named if named.count(name) > 1), None)
     if twice:
         raise Unreadable(f"line 1: two columns are called {twice!r}; rename one")
-    if all(np.isfinite(_number(name)) for name in named):
+    if all(np.isfinite(number(name)) for name in named):
         raise Unreadable("line 1 holds no names of columns; put a line such as time,x,y,z,label above the numbers")
     return names
 
@@ -157,13 +157,13 @@ def cell_numbers(cells: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     try:
         values = np.array(cells, np.float64)
     except ValueError:
-        values = np.array([_number(cell) for cell in cells])
+        values = np.array([number(cell) for cell in cells])
     with np.errstate(over="ignore"):
         values = values.astype(np.float32)
     return values, np.flatnonzero(np.isinf(values))
 
 
-def _number(cell: str) -> float:
+def number(cell: str) -> float:
     """NaN for an empty cell, infinity for text: neither is a value, and the two stay apart."""
     try:
         return float(cell)

@@ -27,6 +27,7 @@ def open_features(source: np.ndarray | str | Path, options: Options) -> Samples:
         bad = int((~values.isfinite()).any(1).nonzero()[0])
         raise Unusable(f"row {bad} of the features is not finite")
     labels, classes = encode_labels(records.labels)
-    groups, _ = encode_labels(records.groups)
+    groups, group_names = encode_labels(records.groups)
     return Samples(lambda ids: (values[ids], None), len(values), shape=(), channels=values.shape[1], axes=(), spacing=(), unit="",
-                   labels=labels, classes=classes, groups=groups, name=lambda i: records.names[i])
+                   labels=labels, classes=classes, targets=records.targets, groups=groups, group_names=group_names,
+                   name=lambda i: records.names[i])

@@ -15,6 +15,7 @@ class Options:
     Attributes:
         kind: name of the kind; None detects it.
         labels: ``"folders"``, the name of a column, or a CSV file of names and labels; None uses what the source names so.
+        targets: name of a column of numbers to predict, or a CSV file of names and numbers.
         groups: column of subjects or recordings, or ``"files"``.
         time: column of time stamps.
         rate: samples a second.
@@ -23,6 +24,7 @@ class Options:
 
     kind: str | None = None
     labels: str | None = None
+    targets: str | None = None
     groups: str | None = None
     time: str | None = None
     rate: float | None = None
@@ -35,3 +37,7 @@ class Options:
     @property
     def label_file(self) -> Path | None:
         return Path(self.labels) if self.labels and self.labels.endswith(".csv") else None
+
+    @property
+    def target_file(self) -> Path | None:
+        return Path(self.targets) if self.targets and self.targets.endswith(".csv") else None

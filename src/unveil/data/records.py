@@ -21,6 +21,8 @@ class Records:
         load: reads one as an array; raises :class:`Unreadable` where it cannot.
         layout: axes of an array: ``"hwc"`` or ``"ct"``; None where the source does not say.
         labels: class name of each, or None. ``""`` stands for an unlabelled record.
+        targets: a number to predict of each, float64, NaN where it is missing; None where there are none.
+        dense: class number of every place of every record ``(n, *shape)``, integers below 0 where unlabelled; None where there are none.
         groups: subject, patient or recording of each, or None.
         rate: samples a second, for series.
         channels: names of channels, for series.
@@ -33,6 +35,8 @@ class Records:
     load: Callable[[int], np.ndarray]
     layout: str | None = None
     labels: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    dense: np.ndarray | None = None
     groups: np.ndarray | None = None
     rate: float | None = None
     channels: list[str] | None = None

@@ -29,7 +29,7 @@ class Table:
         order: its rows, those of one subject and recording together.
         edges: run ``i`` is ``order[edges[i]:edges[i + 1]]``.
         rate: rows a second; None where unknown.
-        label, group, recording: columns; None where there is none.
+        label, target, group, recording: columns; None where there is none.
         idle: columns left out for their names.
         note: what was seen in its time stamps; empty where they are even.
     """
@@ -39,6 +39,7 @@ class Table:
     edges: np.ndarray
     rate: float | None
     label: str | None
+    target: str | None
     group: str | None
     recording: str | None
     idle: set[str]
@@ -62,13 +63,15 @@ def read_table(file: str, options: Options) -> Table:
     elsewhere = options.labels == "folders" or options.label_file is not None
     wanted = {"label": None if elsewhere else options.labels, "group": None if options.groups == "files" else options.groups,
               "recording": None}
-    time = _column(names, options.time, TIME)
-    roles = {role: _column(names, wanted[role], known)
-             for role, known in (("label", LABELS), ("group", GROUPS), ("recording", RECORDINGS))}
+    target = None if options.target_file or not options.targets else _column(names, options.targets, ())
+    others = [name for name in names if name != target]
+    time = _column(others, options.time, TIME)
+    roles = {role: _column(others, wanted[role], known)
+             for role, known in (("label", LABELS), ("group", GROUPS), ("recording", RECORDINGS))} | {"target": target}
     idle = {name for name in names if plain(name) in (*TIME, *LABELS, *GROUPS, *RECORDINGS, *INDEX)} - {time, *roles.values()}
     held = read_columns(file, time=time, words={name for name in roles.values() if name}, skip=idle)
     for role, name in roles.items():
-        numbering = name and wanted[role] is None and len(held.words[name][1]) > max(10, len(held.lines) / 2)
+        numbering = name and role != "target" and wanted[role] is None and len(held.words[name][1]) > max(10, len(held.lines) / 2)
         if numbering or (role == "label" and elsewhere):
             idle |= {name} - {None}
             roles[role] = None
@@ -93,21 +96,21 @@ def _column(names: list[str], wanted: str | None, known: tuple[str, ...]) -> str
     return wanted
 
 
-def _cut(held: Columns, time: str | None, given: float | None, *, label: str | None, group: str | None,
-         recording: str | None) -> tuple[np.ndarray, np.ndarray, float | None, str]:
+def _cut(held: Columns, time: str | None, given: float | None, *, label: str | None, target: str | None,
+         group: str | None, recording: str | None) -> tuple[np.ndarray, np.ndarray, float | None, str]:
     """Order of the rows, edges of the runs in it, rate and note; ``given`` is the rate that the user says."""
     count = len(held.lines)
-    code = {name: held.words[name][0] for name in (label, group, recording) if name}
+    code = {name: held.words[name][0] for name in (label, target, group, recording) if name}
     none = np.zeros(count, np.int64)
     part = code.get(recording, none)
-    who, what = code.get(group, none) * (1 + part.max()) + part, code.get(label, none)
+    who, what = code.get(group, none) * (1 + part.max()) + part, np.stack([code.get(label, none), code.get(target, none)])
     # Without time stamps, rows of one subject that lie apart cannot be told from one recording.
     order = np.argsort(who, kind="stable") if time else np.arange(count)
     same = np.diff(who[order]) == 0
     breaks, rate, note = same & False, given, ""
     if time and same.any():
         breaks, rate, note = _breaks(held.time[order] * _unit(time), same, held.lines[order], time, given)
-    inside = same & ~breaks & (np.diff(what[order]) == 0)
+    inside = same & ~breaks & (np.diff(what[:, order]) == 0).all(0)
     return order, np.concatenate([[0], np.flatnonzero(~inside) + 1, [count]]), rate, note
 
 

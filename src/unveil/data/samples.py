@@ -27,7 +27,10 @@ class Samples:
         unit: of ``spacing``.
         labels: int64 ``(count,)``, -1 for none; None where there are no labels.
         classes: names of the labels.
+        targets: float64 ``(count,)``, a number to predict, NaN where it is missing; None where there are none.
+        dense: class number of every place, integers ``(count, *shape)`` below 0 where unlabelled; None where there are none.
         groups: int64 ``(count,)``: subject or recording, for honest splits; None where unknown.
+        group_names: what the groups are called.
         test: bool ``(count,)``: the source's own held-out part; None where it has none.
         name: sample index -> name for messages.
         faults: what was set aside, name -> reason; grows while files are read.
@@ -37,16 +40,20 @@ class Samples:
     Attributes:
         index: ids of the samples, int64; those of a subset are a part of the whole's.
         whole: number of samples of the whole.
+        target: what the targets are called.
     """
 
     def __init__(self, fetch: Callable[[Tensor], tuple[Tensor, Tensor | None]], count: int, *, shape: tuple[int, ...], channels: int,
                  axes: tuple[str, ...], spacing: tuple[float, ...], unit: str, labels: np.ndarray | None = None,
-                 classes: list[str] | None = None, groups: np.ndarray | None = None, test: np.ndarray | None = None,
+                 classes: list[str] | None = None, targets: np.ndarray | None = None, dense: np.ndarray | None = None,
+                 groups: np.ndarray | None = None, group_names: Sequence[str] = (), test: np.ndarray | None = None,
                  name: Callable[[int], str] = str, faults: dict[str, str] | None = None, in_memory: bool = True,
                  notes: Sequence[str] = ()):
         self.fetch, self.shape, self.channels, self.axes = fetch, shape, channels, axes
         self.spacing, self.unit, self.name, self.in_memory = spacing, unit, name, in_memory
         self.labels, self.classes, self.groups, self.test = labels, classes or [], groups, test
+        self.group_names = list(group_names)
+        self.targets, self.dense, self.target = targets, dense, "target"
         self.faults = {} if faults is None else faults
         self.notes = list(notes)
         self.index, self.whole = torch.arange(count), count
@@ -69,10 +76,21 @@ class Samples:
         part = object.__new__(Samples)
         part.__dict__.update(self.__dict__)
         part.index = self.index[torch.as_tensor(at)]
-        for column in ("labels", "groups", "test"):
+        for column in ("labels", "targets", "dense", "groups", "test"):
             if getattr(self, column) is not None:
                 setattr(part, column, getattr(self, column)[at])
         return part
+
+    def without_labels(self) -> Samples:
+        """The same samples, their classes unknown."""
+        bare = self.subset(np.arange(len(self)))
+        bare.labels, bare.classes = None, []
+        return bare
+
+    @property
+    def answered(self) -> bool:
+        """Whether anything is known of the samples that an encoder can be judged by."""
+        return not all(column is None for column in (self.labels, self.targets, self.dense))
 
     def readable(self) -> np.ndarray:
         """Reads every sample once and says as :meth:`sound` does."""

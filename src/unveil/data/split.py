@@ -49,7 +49,8 @@ def split(samples: Samples, held: Sequence[int] | None = None, share: float = 0.
         seed: of the choice.
 
     Raises:
-        Unusable: where ``held`` names groups that are not there, or nothing is left on a side.
+        Unusable: where ``held`` names groups that are not there, the source's own test part shares groups with the rest, or nothing is
+            left on a side.
     """
     if held is not None:
         known = [] if samples.groups is None else np.unique(samples.groups).tolist()
@@ -57,6 +58,7 @@ def split(samples: Samples, held: Sequence[int] | None = None, share: float = 0.
             raise Unusable(f"cannot hold out group {missing[0]}: the data have {len(known)} groups, numbered from 0")
         return _cut(samples, np.isin(samples.groups, list(held)), f"held-out groups {','.join(map(str, held))}")
     if samples.test is not None and samples.test.any() and not samples.test.all():
+        _refuse_shared(samples)
         return _cut(samples, samples.test, "the source's own test part")
     generator = Generator(seed, "split")
     if samples.groups is not None and len(names := np.unique(samples.groups)) > 1:
@@ -67,16 +69,29 @@ def split(samples: Samples, held: Sequence[int] | None = None, share: float = 0.
 
 
 def judgeable(parts: Split) -> Split:
-    """The same split.
+    """The same split, without labels where targets or labels of places alone can judge.
 
     Raises:
-        Unusable: where its labels cannot judge anything.
+        Unusable: where nothing that is known of its samples can judge.
     """
-    train, test = (np.unique(side.labels[side.labels >= 0]) for side in (parts.train, parts.test))
+    sides = parts.train, parts.test
+    train, test = ([] if side.labels is None else np.unique(side.labels[side.labels >= 0]) for side in sides)
     if len(train) < 2 or not len(test):
+        if all(side.dense is not None or (side.targets is not None and np.isfinite(side.targets).sum() > 1) for side in sides):
+            return Split(*(side.without_labels() for side in sides), parts.name)
         raise Unusable(f"{parts.name} leaves labels of {len(train)} classes to learn from and of {len(test)} to score on; judging needs "
                        "two classes at least, with some of their samples held out")
     return parts
+
+
+def _refuse_shared(samples: Samples) -> None:
+    if samples.groups is None:
+        return
+    both = np.intersect1d(samples.groups[samples.test], samples.groups[~samples.test])
+    if both := [samples.group_names[group] if samples.group_names else str(group) for group in both if group >= 0]:
+        named = ", ".join(both[:5]) + (f" and {len(both) - 5} more" if len(both) > 5 else "")
+        raise Unusable(f"the source's own test part shares subjects with what is learned from: {named}; scores on them would say nothing "
+                       "of new subjects. Correct the split, or choose whole groups with --hold-out 0,1")
 
 
 def _cut(samples: Samples, test: np.ndarray, name: str) -> Split:

@@ -65,6 +65,9 @@ class ConvNet(Encoder):
             self.stages.append(nn.Sequential(first, *(Residual(axes, out, out, 1, kernel) for _ in range(blocks - 1))))
         self.norm = BatchNorm(width)
 
+    def chain(self) -> list[nn.Module]:
+        return [self.stem, *(block for stage in self.stages for block in stage), self.norm]
+
     def embed(self, batch: Batch) -> Tokens:
         x = self.stem(self.standardise(batch))
         grid = tuple(x.shape[2:])

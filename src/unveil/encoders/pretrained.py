@@ -56,6 +56,9 @@ class Pretrained(Encoder):
     def blocks(self) -> nn.ModuleList | None:
         return _blocks(self.network)
 
+    def chain(self) -> list[nn.Module]:
+        return [] if self.blocks is None else [self.network.embeddings, *self.blocks, self.network.layernorm]
+
     @property
     def supports(self) -> frozenset[str]:
         return frozenset() if self.blocks is None else frozenset({"tokens", "keep", "layers"})

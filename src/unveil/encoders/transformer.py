@@ -57,6 +57,9 @@ class Transformer(Encoder):
         if class_token:
             nn.init.trunc_normal_(self.class_token, std=0.02)
 
+    def chain(self) -> list[nn.Module]:
+        return [self.project, *self.blocks, self.norm]
+
     def embed(self, batch: Batch) -> Tokens:
         values = self.standardise(batch)
         raw, grid = patchify(values, self.patch), token_grid(values.shape[2:], self.patch)
@@ -91,7 +94,7 @@ class Transformer(Encoder):
         lead = 0 if self.class_token is None else 1
         seen = mask
         if lead:
-            x = torch.cat([self.class_token.to(x.dtype).expand(len(x), 1, -1), x], 1)
+            x = torch.cat([self.class_token.to(x.dtype).expand(x.shape[0], 1, -1), x], 1)
             seen = None if mask is None else nn.functional.pad(mask, (1, 0), value=True)
         hidden = []
         for number, block in enumerate(self.blocks):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +14,7 @@ from torch import Tensor
 from unveil.contracts import Batch
 from unveil.data.records import Records
 from unveil.data.samples import Samples
+from unveil.errors import Unusable
 from unveil.randomness import Generator
 
 
@@ -22,9 +25,11 @@ class Kind:
 
     Attributes:
         name: as in ``--kind``.
+        corruptions: names that :meth:`corrupt` knows.
     """
 
     name: ClassVar[str]
+    corruptions: ClassVar[tuple[str, ...]] = ()
 
     def open(self, records: Records) -> Samples:
         """Records to samples, without reading more than is needed to know what they look like.
@@ -41,6 +46,31 @@ class Kind:
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
         """Random views on the batch's device; see :meth:`unveil.contracts.Step.view`."""
+        raise NotImplementedError
+
+    def corrupt(self, batch: Batch, name: str, severity: int, generator: Generator) -> Batch:
+        """Samples as a worse world would have recorded them, on the batch's device; the samples themselves stay as they are.
+
+        Args:
+            batch: samples.
+            name: one of :attr:`corruptions`.
+            severity: 1 (hardly matters) to 5 (as bad as it gets).
+            generator: of the draws, keyed by ``batch.keys``; one that is made alike draws the same at every severity.
+
+        Raises:
+            Unusable: for a name or a severity that does not exist.
+        """
+        if name not in self.corruptions:
+            close = difflib.get_close_matches(name, self.corruptions, 1, 0.4)
+            raise Unusable(f"{self.name} data know no corruption {name!r}"
+                           + (f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(self.corruptions) or 'none'}"))
+        if not isinstance(severity, int) or not 1 <= severity <= 5:
+            raise Unusable(f"the severity of {name} is {severity!r}; it must be 1, 2, 3, 4 or 5")
+        values = self.corrupted(batch, name, severity, generator)
+        return replace(batch, values=values if batch.valid is None else values * batch.valid[:, None])
+
+    def corrupted(self, batch: Batch, name: str, severity: int, generator: Generator) -> Tensor:
+        """New values for :meth:`corrupt`, which has checked the name and the severity and keeps missing values at 0."""
         raise NotImplementedError
 
     def statistics(self, batch: Batch) -> Tensor:

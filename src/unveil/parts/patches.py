@@ -21,7 +21,7 @@ def patchify(x: Tensor, patch: tuple[int, ...]) -> Tensor:
     x = x.reshape(*x.shape[:2], *split)
     dims = len(patch)
     order = [0, *(2 + 2 * d for d in range(dims)), 1, *(3 + 2 * d for d in range(dims))]
-    return x.permute(order).reshape(len(x), math.prod(grid), x.shape[1] * math.prod(patch))
+    return x.permute(order).reshape(x.shape[0], math.prod(grid), x.shape[1] * math.prod(patch))
 
 
 def unpatchify(tokens: Tensor, grid: tuple[int, ...], patch: tuple[int, ...]) -> Tensor:

@@ -122,6 +122,7 @@ def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, 
         settings = {k: v for k, v in (base[section] | user[section]).items() if k != "name"}
         parts[section] = {"name": name} | checked(find(section, name), settings, section)
     train = checked(Training, base["train"] | user["train"], "train")
+    Training(**train)  # looks for what it needs, before the data are opened
     return Recipe(**parts, train=train, seed=seed, scale=scale)
 
 

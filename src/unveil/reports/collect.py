@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 
 from unveil.api import Run
 from unveil.data.samples import Samples
+from unveil.errors import Unusable
 from unveil.health.verdict import Finding, summary
 from unveil.provenance import code_version, machine
 from unveil.reports.command import as_command, differing
@@ -35,8 +36,7 @@ def collect(run: Run) -> dict[str, Any]:
     held = {
         "what": "run", "name": f"{run.recipe.method['name']} on {run.asked.get('data') or 'an array'}", "folder": str(run.folder),
         "kind": run.recipe.kind["name"], "method": run.recipe.method["name"], "made": str(datetime.date.today()),
-        "decision": asdict(decide(of_run(run.rows), ending["findings"], ending["status"], ending["step"])),
-        "rows": run.rows, "curves": curves(log), "ending": ending, "figures": figures,
+        "decision": decided(run.rows, ending), "rows": run.rows, "curves": curves(log), "ending": ending, "figures": figures,
         "health": summary(findings, figures) if figures or findings else "",
         "facts": run.facts | counts(run), "recipe": run.recipe.to_json(), "with": versions()}
     if run.asked:
@@ -47,6 +47,30 @@ def collect(run: Run) -> dict[str, Any]:
     return plain(held)
 
 
+def decided(rows: Sequence[dict[str, Any]], ending: Mapping[str, Any]) -> dict[str, Any]:
+    """The decision of a run."""
+    said = asdict(decide(of_run(rows), ending["findings"], ending["status"], ending["step"]))
+    if any(row["task"] == "regression" for row in rows) and not any(row["metric"] == "accuracy" for row in rows):
+        said["rest"].append("Figures are R2, the share of the variance of the targets that is explained.")
+    return said
+
+
+def with_rows(held: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The report of a run with further results; they replace those of the same task, features, labels, metric and place.
+
+    Raises:
+        Unusable: where it is no run's report, or the results are of other held-out samples.
+    """
+    if held["what"] != "run":
+        raise Unusable(f"{held['folder']} holds a study, whose report takes no further results: name the folder of a run")
+    if other := {row["split"] for row in rows} - {row["split"] for row in held["rows"] or rows}:
+        raise Unusable(f"these results were scored on other samples (split {other.pop()}) than the report of {held['folder']}: evaluate "
+                       "the run on the data and with the hold-out that it was taught with")
+    place = lambda row: (row["task"], row["features"], row["labels"], row["metric"], str(row.get("at")))
+    joined = list(({place(row): row for row in held["rows"]} | {place(row): row for row in rows}).values())
+    return plain({**held, "rows": joined, "decision": decided(joined, held["ending"])})
+
+
 def collect_study(study: Study, rows: Sequence[dict[str, Any]], held: dict[str, Any], out: Path) -> dict[str, Any]:
     """The report of a study, from its rows and their summary."""
     arms, seeds = list(held["arms"]), len({row["seed"] for row in rows})
@@ -54,15 +78,26 @@ def collect_study(study: Study, rows: Sequence[dict[str, Any]], held: dict[str, 
     ours = {arm: [score.value for (way, _), score in table.items() if way == OURS[0]] for arm, table in tables.items()}
     best = max(arms, key=lambda arm: np.mean(ours[arm]) if ours[arm] else -1.0)
     first = asdict(decide(tables[best], who=best if len(arms) > 1 else "this encoder"))
-    if len(arms) > 1:
+    if held["verdict"]:
+        first = claimed(held)
+    elif len(arms) > 1:
         first["rest"].append(f"Of the {len(arms)} arms {best} has the highest mean; being chosen so flatters it a little.")
     return plain({
         "what": "study", "name": study.name, "question": study.question, "folder": str(out), "made": str(datetime.date.today()),
-        "decision": first, "best": best, "said": {arm: asdict(decide(tables[arm], who=arm)) for arm in arms},
+        "decision": first, "verdicts": held["verdicts"], "changed": held["differ"], "best": best,
+        "said": {arm: asdict(decide(tables[arm], who=arm)) for arm in arms},
         "arms": held["arms"], "data": study.data, "scale": study.scale, "settings": study.settings, "differ": study.arms,
         "splits": list(dict.fromkeys(fold["split_name"] for row in rows for fold in row["folds"])), "seeds": seeds,
         "runs": [_kept(row) for row in rows], "with": versions(),
         "command": f"unveil reproduce {study.name} --seeds {seeds} --arms {','.join(arms)}"})
+
+
+def claimed(held: dict[str, Any]) -> dict[str, Any]:
+    """The first lines of a study that checks a claim."""
+    tone = {"holds": "use", "does not hold": "avoid", "undecided": "even"}.get(held["verdict"], "open")
+    rest = [f"{each['about'][:1].upper()}{each['about'][1:]}: {each['word']}. {each['why']}." for each in held["verdicts"]]
+    return {"tone": tone, "label": f"{held['verdict'][:1].upper()}{held['verdict'][1:]}{' here' * (tone in ('use', 'avoid'))}",
+            "headline": held["claim"], "rest": rest}
 
 
 def _kept(row: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +119,7 @@ def curves(log: Sequence[dict[str, Any]]) -> dict[str, list[tuple[float, float]]
 
 def counts(run: Run) -> dict[str, Any]:
     """Labelled samples of each class on both sides of the split, and what is right for who always names the most frequent one."""
-    if run.parts is None:
+    if run.parts is None or run.parts.train.labels is None:
         return {}
     sides = {side: _count(part) for side, part in (("train", run.parts.train), ("test", run.parts.test))}
     most = int(np.argmax(sides["train"])) if sides["train"] else 0

@@ -38,7 +38,7 @@ def as_command(recipe: Recipe, asked: Mapping[str, Any]) -> str:
 
     Args:
         recipe: resolved.
-        asked: ``data``, ``options``, ``hold_out``, ``budgets`` and ``settings`` of :func:`unveil.api.pretrain`.
+        asked: ``data``, ``options``, ``hold_out``, ``budgets``, ``networks`` and ``settings`` of :func:`unveil.api.pretrain`.
     """
     settings = differing(recipe, asked["settings"])
     if asked["data"] is None:
@@ -49,6 +49,7 @@ def as_command(recipe: Recipe, asked: Mapping[str, Any]) -> str:
         words += [f"--{name}", shlex.quote(str(value))]
     if asked["hold_out"] is not None:
         words += ["--hold-out", ",".join(map(str, asked["hold_out"]))]
+    words += [] if asked.get("networks", True) else ["--frozen"]
     words += ["--budgets", ",".join("all" if each is None else str(each) for each in asked["budgets"])]
     for name, value in settings.items():
         words += [f"--{name}", shlex.quote(_written(value))]
@@ -58,6 +59,7 @@ def as_command(recipe: Recipe, asked: Mapping[str, Any]) -> str:
 def _as_call(recipe: Recipe, asked: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     given = {"method": recipe.method["name"], "encoder": recipe.encoder["name"], "kind": recipe.kind["name"],
              "scale": fixed_scale(recipe), "seed": recipe.seed, "hold_out": asked["hold_out"], "budgets": tuple(asked["budgets"])}
+    given |= {} if asked.get("networks", True) else {"networks": False}
     told = {name: value for name, value in asked["options"].items() if name != "kind"}
     lines = [f"{name}={value!r}" for name, value in given.items() if value is not None]
     lines += [f"options=Options({', '.join(f'{name}={value!r}' for name, value in told.items())})"] if told else []

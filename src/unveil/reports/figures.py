@@ -26,12 +26,14 @@ class Line:
         end: text at its right end.
         style: class in the style sheet.
         dots: mark every point, not the last alone.
+        spans: low and high of each point, None where unknown; empty where none is known.
     """
 
     points: Sequence[Point]
     end: str
     style: str = "main"
     dots: bool = False
+    spans: Sequence[tuple[float | None, float | None]] = ()
 
 
 def number(value: float) -> str:
@@ -56,7 +58,7 @@ def ticks(low: float, high: float, most: int = 4) -> list[float]:
 
 def line_chart(lines: Sequence[Line], about: str, *, height: int = 150, left: int = 12, wide: int = 56,
                below: Sequence[tuple[float, str]] = (), marks: Sequence[tuple[float, str]] = (),
-               form: Callable[[float], str] = number, most: int = 3) -> Markup:
+               form: Callable[[float], str] = number, most: int = 3, within: Sequence[float] = ()) -> Markup:
     """Lines over a common x, labelled at their right ends.
 
     Args:
@@ -69,8 +71,10 @@ def line_chart(lines: Sequence[Line], about: str, *, height: int = 150, left: in
         marks: places with their text, as upright lines.
         form: number to text, of the ticks.
         most: ticks on the left, about.
+        within: further values that the scale has to hold.
     """
     xs, ys = ([point[axis] for line in lines for point in line.points] for axis in (0, 1))
+    ys += [*within, *(end for line in lines for span in line.spans for end in span if end is not None)]
     steps, top, bottom = ticks(min(ys), max(ys), most), 18, height - 22
     first, last, low, high = min(xs), max(xs), steps[0], steps[-1]
     across = lambda x: 100 * (x - first) / (last - first) if last > first else 50.0
@@ -82,6 +86,8 @@ def line_chart(lines: Sequence[Line], about: str, *, height: int = 150, left: in
     inner += [tag("path", class_="mark", d=f"M{across(x):.2f} {top}V{bottom}") for x, _ in marks]
     for line in reversed(lines):
         at = [(f"{across(x):.2f}", f"{down(y):.1f}") for x, y in line.points]
+        bars = [f"M{x} {down(low):.1f}V{down(high):.1f}" for (x, _), (low, high) in zip(at, line.spans, strict=False) if low is not None]
+        inner += [tag("path", class_=f"bar {line.style}", d="".join(bars))] if bars else []
         inner += [tag("path", class_=f"line {line.style}", d="M" + "L".join(map(" ".join, at))),
                   tag("path", class_=f"dot {line.style}", d=dots(at if line.dots else at[-1:]))]
     outer = [words(0, down(y) + 4, form(y), "tick last", -7) for y in steps]
@@ -121,3 +127,10 @@ def strip(value: float, low: float | None, high: float | None, scale: Point, sty
 def dots(points: Sequence[tuple]) -> str:
     """Path data of a dot a point."""
     return "".join(f"M{x} {y}h0" for x, y in points)
+
+
+def pair(ours: float, theirs: float, scale: Point) -> Markup:
+    """A dot and a ring on ``scale``, joined by a line."""
+    a, b = (f"{100 * (value - scale[0]) / (scale[1] - scale[0]):.1f}%" for value in (ours, theirs))
+    return tag("svg", tag("line", x1=a, x2=b, y1="50%", y2="50%"), tag("circle", class_="theirs", cx=b, cy="50%", r=4),
+               tag("circle", class_="ours", cx=a, cy="50%", r=4.5), aria_hidden="true", width="100%", height=22)

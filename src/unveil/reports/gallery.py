@@ -10,10 +10,10 @@ from typing import Any
 from unveil.reports.decision import share
 from unveil.reports.figures import dots
 from unveil.reports.markup import Markup, join, tag
+from unveil.reports.pictures import COLOURS
 from unveil.reports.sections import section
 
 Held = Mapping[str, Any]
-COLOURS = 10  # classes that have one of their own; the others share a grey
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Colouring:
     """One way to colour the map.
 
     Attributes:
-        way: ``"label"``, ``"group"`` or, where neither is known, ``"sample"``.
+        way: ``"label"``, ``"cluster"``, ``"group"`` or, where none is known, ``"sample"``.
         keys: colour of each point.
         words: name of each point's class.
         names: colour -> what it stands for.
@@ -34,11 +34,12 @@ class Colouring:
 
 
 def colourings(found: Held, classes: Sequence[str]) -> list[Colouring]:
-    """By label and by group, as far as they are known; the most frequent classes have colours of their own."""
-    named = {"label": lambda value: classes[value], "group": lambda value: f"group {value}"}
+    """By label, cluster and group, as far as they are known; the most frequent values have colours of their own, the others a grey."""
+    named = {"label": lambda value: classes[value], "cluster": lambda value: f"cluster {value + 1}",
+             "group": lambda value: f"group {value}"}
     made = []
     for way, name in named.items():
-        values = found[way]
+        values = found.get(way)
         if values is None or len(set(values)) < 2:
             continue
         often = sorted(value for value, _ in Counter(value for value in values if value >= 0).most_common(COLOURS))
@@ -53,7 +54,7 @@ def colourings(found: Held, classes: Sequence[str]) -> list[Colouring]:
 
 
 def embedding_map(held: Held) -> Markup | None:
-    """Held-out samples on two axes, coloured by label or group; thumbnails are legend and switch at once."""
+    """Held-out samples on two axes, coloured by label, cluster or group; thumbnails are legend and filter at once."""
     found = held.get("map")
     if not found:
         return None
@@ -73,9 +74,10 @@ def embedding_map(held: Held) -> Markup | None:
               aria_label="Samples with a drawing; arrow keys go to the next one")
     card = tag("aside", tag("div", class_="drawing"), tag("p", "Point at a larger dot to see the sample.", class_="what"),
                class_="card", aria_live="polite", aria_label="The chosen sample")
+    count = tag("p", f"{len(found['drawn'])} larger dots shown", class_="count-of more", role="status")
     keys = [tag("div", [_key(way.way, key, name, box) for key, name in way.names.items()], class_="keys", data_way=way.way,
-                hidden=way is not ways[0]) for way in ways]
-    body = tag("div", _choice(ways), tag("div", svg, card, class_="stage"), keys, class_="map", data_way=ways[0].way)
+                hidden=way is not ways[0], role="group", aria_label=f"Show a {way.way} alone") for way in ways]
+    body = tag("div", _choice(ways), tag("div", svg, card, class_="stage"), keys, count, class_="map", data_way=ways[0].way)
     return section("map", "Map", _explained(found, held), body, _as_table(found, ways))
 
 
@@ -92,9 +94,11 @@ def _explained(found: Held, held: Held) -> str:
     n = len(found["x"])
     some = f"{n:,} of {found['of']:,} {which}" if n < found["of"] else f"All {n:,} {which}"
     first, second = (value or 0.0 for value in found["explained"])
+    clusters = "" if not found.get("cluster") else (f" Clusters are k-means with {max(found['cluster']) + 1} centres on all axes, made "
+                                                    "without labels.")
     return (f"{some} on the two leading principal axes of the standardised features, which hold {first:.0%} and {second:.0%} of "
-            f"the variance: the rest is not in sight. The {len(found['drawn'])} larger dots carry a drawing. A small map below "
-            "stands for each class: press it to hide or show the class.")
+            f"the variance: the rest is not in sight.{clusters} The {len(found['drawn'])} larger dots carry a drawing: point at them, or "
+            "go from one to the next by arrow keys. Press one of the small maps to see it alone, more of them to see them together.")
 
 
 def _circle(found: Held, ways: Sequence[Colouring], number: int) -> Markup:
@@ -103,13 +107,19 @@ def _circle(found: Held, ways: Sequence[Colouring], number: int) -> Markup:
     return tag("circle", cx=found["x"][at], cy=found["y"][at], r=7, role="option", aria_selected="false",
                tabindex=-1 if number else 0, data_id=point["id"], **{f"data_{way.way}": way.keys[at] for way in ways},
                style=";".join(f"--{way.way}:var(--c{way.keys[at]})" for way in ways),
-               aria_label=", ".join([*(way.words[at] for way in ways), point["name"]]))
+               aria_label=", ".join([*(way.words[at] for way in ways), _whole_name(point)]))
+
+
+def _whole_name(point: Held) -> str:
+    """The name of a sample, with its number where the name does not end in it: windows of one recording share theirs."""
+    name, number = point["name"], point["id"]
+    return name if name.endswith(f" {number}") else f"{name}, no. {number}"
 
 
 def _key(way: str, key: int, name: str, box: str) -> Markup:
     small = tag("svg", tag("use", href="#cloud", class_="cloud"), tag("use", class_="dots", href=f"#{way}-{key}"), viewBox=box,
                 aria_hidden="true")
-    return tag("label", tag("input", type="checkbox", checked=True, data_key=key), small, tag("span", name), class_="key",
+    return tag("label", tag("input", type="checkbox", data_key=key), small, tag("span", name), class_="key",
                style=f"--c:var(--c{key})")
 
 
@@ -152,6 +162,24 @@ def _near(near: Held, row: Held, known: bool, held: Held) -> Markup:
     text = tag("s", tag("span", "differs: ", class_="unseen"), name) if other else tag("span", name)
     return tag("li", tag("figure", Markup(held["drawings"][near["id"]]),
                          tag("figcaption", text, " ", tag("i", share(near["similarity"])))))
+
+
+def inside(held: Held) -> Markup | None:
+    """What the encoder tells apart inside a sample."""
+    found = held.get("inside")
+    if not found:
+        return None
+    shown = []
+    for sample in found["samples"]:
+        name = _called(sample, held["facts"]["classes"])
+        colours = tag("img", class_="axes", src=sample["axes"], alt=f"{name}: the axes of its tokens as colours")
+        shown.append(tag("li", tag("figure", tag("div", Markup(held["drawings"][sample["id"]]), colours, class_="frame"),
+                                   tag("figcaption", tag("b", name)))))
+    how = ("The features of every token on the three leading principal axes over all tokens shown "
+           f"({found['explained'] or 0:.0%} of their variance), as red, green and blue. Parts of one colour are alike to the encoder; "
+           "which colour it is means nothing. One flat colour: it tells no parts apart. The same gradient in every sample: it is place, "
+           "not content.")
+    return section("inside", "Inside a sample", how, tag("ul", shown, class_=f"tiles inside{' series' * (len(found['grid']) == 1)}"))
 
 
 def views(held: Held) -> Markup | None:

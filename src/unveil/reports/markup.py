@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-ALONE = frozenset({"circle", "line", "path", "use", "input"})
+ALONE = frozenset({"circle", "line", "path", "use", "input", "img"})
 
 
 class Markup(str):

@@ -12,6 +12,16 @@ for (const button of document.querySelectorAll("button.copy"))
     setTimeout(() => { button.textContent = "copy"; }, 1500);
   });
 
+const root = document.documentElement, theme = document.querySelector("button.theme"), dark = matchMedia("(prefers-color-scheme: dark)");
+const kept = (...what) => { try { return what.length ? localStorage.setItem("unveil-theme", ...what) : localStorage.getItem("unveil-theme"); } catch { return null; } };
+const isDark = () => root.dataset.theme ? root.dataset.theme === "dark" : dark.matches;
+const offer = () => { theme.textContent = isDark() ? "Light" : "Dark"; theme.ariaLabel = `Show in ${isDark() ? "light" : "dark"} colours`; };
+if (kept()) root.dataset.theme = kept();
+theme.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; kept(root.dataset.theme); offer(); });
+dark.addEventListener("change", offer);
+theme.hidden = false;
+offer();
+
 const map = document.querySelector(".map");
 if (map) explore(map);
 
@@ -25,6 +35,7 @@ function explore(map) {
     current = circle;
     circle.setAttribute("aria-selected", "true");
     circle.tabIndex = 0;
+    focus ||= circle === document.activeElement;  // which it would lose by being moved
     circle.parentElement.append(circle);
     if (focus) circle.focus({ preventScroll: true });
     card.querySelector(".drawing").innerHTML = drawings[circle.dataset.id];
@@ -44,8 +55,8 @@ function explore(map) {
     return best;
   }
 
-  for (const kind of ["pointermove", "pointerdown"])
-    svg.addEventListener(kind, event => { const circle = nearest(event); if (circle && circle !== current) select(circle); });
+  svg.addEventListener("pointermove", event => { const circle = nearest(event); if (circle && circle !== current) select(circle); });
+  svg.addEventListener("mousedown", event => { const circle = nearest(event); event.preventDefault(); if (circle) select(circle, true); });
 
   const ways = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
   svg.addEventListener("keydown", event => {
@@ -61,20 +72,25 @@ function explore(map) {
     }
     if (best) select(best, true);
   });
-  svg.addEventListener("focusin", event => { if (event.target !== current && event.target.matches("circle")) select(event.target); });
+  // Not on the drawing itself: a listener for focus would let the drawing take it.
+  map.addEventListener("focusin", event => { if (event.target !== current && event.target.matches("circle")) select(event.target); });
 
   function colour() {
     const way = map.dataset.way;
     for (const part of map.querySelectorAll(".by, .keys")) part.toggleAttribute("hidden", part.dataset.way !== way);
-    const unchecked = map.querySelectorAll(`.keys[data-way=${way}] input:not(:checked)`);
-    const off = new Set([...unchecked].map(input => input.dataset.key));
-    for (const use of map.querySelectorAll(".by use")) use.classList.toggle("off", off.has(use.dataset.key));
-    for (const circle of circles) circle.classList.toggle("off", off.has(circle.dataset[way]));
+    const chosen = [...map.querySelectorAll(`.keys[data-way=${way}] input:checked`)].map(input => input.dataset.key);
+    const off = key => chosen.length > 0 && !chosen.includes(key);
+    for (const use of map.querySelectorAll(".by use")) use.classList.toggle("off", off(use.dataset.key));
+    for (const circle of circles) circle.classList.toggle("off", off(circle.dataset[way]));
+    const left = seen();
+    map.querySelector(".count-of").textContent = `${left.length} of ${circles.length} larger dots shown`;
+    if (left.length && !left.includes(current)) select(left[0]);
   }
   for (const input of map.querySelectorAll(".choice input"))
     input.addEventListener("change", () => { map.dataset.way = input.value; colour(); });
   for (const input of map.querySelectorAll(".keys input")) input.addEventListener("change", colour);
+  for (const circle of circles) circle.tabIndex = -1;
   if (circles.length) select(circles[Math.floor(circles.length / 2)]);
 }
 
-document.documentElement.dataset.ready = "yes";
+root.dataset.ready = "yes";

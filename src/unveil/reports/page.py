@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import json
 from importlib import resources
@@ -11,14 +12,15 @@ from typing import Any
 
 from unveil.api import Run
 from unveil.errors import Unusable
-from unveil.reports import gallery, sections, study_page
-from unveil.reports.collect import collect, collect_study
+from unveil.reports import gallery, sections, study_page, suite, worse
+from unveil.reports.collect import collect, collect_study, plain, versions, with_rows
 from unveil.reports.markup import Markup, join, tag
 from unveil.studies.study import Study
 from unveil.training.checkpoint import write_atomic, write_json
 
-SECTIONS = (sections.scores, sections.learning, sections.health, gallery.embedding_map, gallery.neighbours, gallery.views,
-            sections.data, sections.repeat, sections.recipe)
+SECTIONS = (worse.worse, sections.scores, suite.robustness, suite.further, sections.learning, sections.health, gallery.embedding_map,
+            gallery.neighbours, gallery.inside, gallery.views, sections.data, sections.repeat, sections.recipe)
+PREVIEW = (gallery.views, sections.recipe)
 
 
 def write_report(run: Run) -> Path:
@@ -47,24 +49,50 @@ def write_study(study: Study, rows: list[dict[str, Any]], held: dict[str, Any], 
     return report_again(out)
 
 
-def report_again(folder: Path) -> Path:
+def write_preview(found: dict[str, Any], name: str, out: Path) -> Path:
+    """Writes what :func:`unveil.api.preview` found as a page.
+
+    Args:
+        found: by it.
+        name: of the page.
+        out: file.
+    """
+    said = {"tone": "before", "headline": f"What {found['method']} will see of every sample.", "rest": found["words"]}
+    held = found | {"what": "preview", "name": name, "made": str(datetime.date.today()), "with": versions(), "decision": said}
+    write_atomic(out, render(plain(held)).encode())
+    return out
+
+
+def report_again(folder: Path, results: Path | None = None) -> Path:
     """Writes the page again from ``report.json`` alone.
 
+    Args:
+        folder: of a run or study.
+        results: folder with the ``results.json`` of a later evaluation of the run, which is taken into its report.
+
     Raises:
-        Unusable: where there is none.
+        Unusable: where one of the files is not there, or the results are of other samples.
     """
-    try:
-        held = json.loads((folder / "report.json").read_text())
-    except (OSError, ValueError) as why:
-        raise Unusable(f"{folder} holds no report.json that can be read ({why}): name the folder of a finished run or "
-                       "study") from why
+    held = _read(folder, "report.json")
+    if results is not None:
+        held = with_rows(held, _read(results, "results.json")["rows"])
+        write_json(folder / "report.json", held)
     write_atomic(folder / "report.html", render(held).encode())
     return folder / "report.html"
 
 
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        return json.loads((folder / name).read_text())
+    except (OSError, ValueError) as why:
+        raise Unusable(f"{folder} holds no {name} that can be read ({why}): name the folder of a finished run or study") from why
+
+
 def render(held: dict[str, Any]) -> str:
     """The page of a collected report."""
-    parts = [part for make in (study_page.SECTIONS if held["what"] == "study" else SECTIONS) if (part := make(held))]
+    kinds = {"run": SECTIONS, "study": study_page.SECTIONS, "preview": PREVIEW}
+    parts = [part for make in kinds[held["what"]] if (part := make(held))]
+    beside = "" if held["what"] == "preview" else Markup(" from <code>report.json</code> beside this file")
     links = [tag("li", tag("a", Markup(title), href=f"#{name}")) for name, title in map(_heading, parts)]
     drawn = held.get("map", {}).get("drawn", [])
     island = json.dumps({point["id"]: held["drawings"][point["id"]] for point in drawn}).replace("<", "\\u003c")
@@ -85,11 +113,12 @@ script-src 'sha256-{allowed}'">
 <body>
 <a class="skip" href="#content">Skip to the findings</a>
 <header class="top">{tag("p", tag("b", held["name"]), tag("span", about))}
+<button class="theme" type="button" hidden>Dark</button>
 <nav aria-label="Sections">{tag("ul", links)}</nav></header>
 <main id="content">
 {join(sections.decision(held), parts)}
 </main>
-<footer><p>Made by unveil from <code>report.json</code> beside this file. Nothing was sent anywhere.</p></footer>
+<footer><p>Made by unveil{beside}. Nothing was sent anywhere.</p></footer>
 <p id="broken" role="alert" hidden>What moves on this page does not work in this browser. Figures and tables are whole.</p>
 <script type="application/json" id="drawings">{island}</script>
 <script>{script}</script>

@@ -2,71 +2,49 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import io
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from unveil.api import Run
-from unveil.contracts import Batch, Encoder
+from unveil.api.previewing import Watched, shown_of
 from unveil.data.samples import Samples
+from unveil.reports.drawings import Drawings, evenly
+from unveil.reports.worse import compare
+from unveil.tasks.bench import spread
+from unveil.tasks.cluster import kmeans
 from unveil.tasks.embedded import Embedded, embed, frozen
 from unveil.tasks.linear import standardiser
 from unveil.training.measure import device
-from unveil.training.step import TrainStep
 
-POINTS, DRAWN, BANK, QUERIES, NEAR, VIEWED = 1500, 300, 4000, 6, 5, 4
+POINTS, DRAWN, BANK, QUERIES, NEAR, VIEWED, INSIDE = 1500, 300, 4000, 6, 5, 4, 8
 BYTES = 1_600_000  # of drawings in the map
 SIDE = 1000  # of the map
-
-
-class Drawings(dict):
-    """Drawings by sample id, each made once.
-
-    Args:
-        kind: that draws.
-    """
-
-    def __init__(self, kind):
-        super().__init__()
-        self.kind = kind
-
-    def draw(self, samples: Samples, at: int) -> str:
-        """Draws the sample at a position; its id."""
-        name = str(int(samples.index[at]))
-        if name not in self:
-            self[name] = self.kind.draw(samples.batch(torch.tensor([at])).values[0].numpy())
-        return name
-
-    def told(self, samples: Samples, at: int) -> dict[str, Any]:
-        """Draws the sample at a position; all that is known of it."""
-        label, group = (None if column is None else int(column[at]) for column in (samples.labels, samples.groups))
-        return {"id": self.draw(samples, at), "name": str(samples.name(int(samples.index[at]))), "label": label, "group": group}
+CLUSTERS, COLOURS = 8, 10  # of the map: clusters where there are no classes, colours that can be told apart
 
 
 def pictures(run: Run) -> dict[str, Any]:
-    """``views``, ``drawings`` and, where the encoder's features are finite, ``map`` and ``neighbours``."""
+    """``views``, ``drawings``, for encoders with tokens ``inside``, where the run was judged ``worse``, and where the encoder's
+    features are finite ``map`` and ``neighbours``."""
     learned, held = (run.parts.train, run.parts.test) if run.parts else (run.samples, run.samples)
-    shown, bank = _evenly(held, POINTS), _evenly(learned, BANK)
+    shown, bank = evenly(held, POINTS), evenly(learned, BANK)
     describe = frozen(run.encoder.to(device()))
     points, known = embed(shown, describe, device=device()), embed(bank, describe, device=device())
     drawings = Drawings(run.encoder.kind)
-    made = {"views": _views(run, _evenly(learned, VIEWED)), "drawings": drawings}
+    made = {"views": _views(run, evenly(learned, VIEWED)), "drawings": drawings} | _inside(run, shown, drawings)
+    if run.rows:
+        made["worse"] = compare(run, drawings)
     if len(points) > 2 and points.features.isfinite().all() and known.features.isfinite().all():
         made["map"] = _map(points, shown, drawings) | {"of": len(held)}
         made["neighbours"] = _neighbours(points, shown, known, bank, drawings)
     return made
-
-
-def _evenly(samples: Samples, most: int) -> Samples:
-    return samples.subset(_places(len(samples), most))
-
-
-def _places(count: int, most: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))
 
 
 def _map(points: Embedded, shown: Samples, drawings: Drawings) -> dict[str, Any]:
@@ -77,19 +55,28 @@ def _map(points: Embedded, shown: Samples, drawings: Drawings) -> dict[str, Any]
     place = u[:, :2] * s[:2]
     place = place - place.amin(0)
     x, y = (place * (SIDE / place.max().clamp_min(1e-12))).round().int().T.tolist()
-    sizes = [len(drawings[drawings.draw(shown, at)]) for at in _places(len(shown), 8).tolist()]
-    drawn = _places(len(shown), min(DRAWN, max(8, int(BYTES / np.mean(sizes)))))
+    sizes = [len(drawings[drawings.draw(shown, at)]) for at in spread(len(shown), 8).tolist()]
+    drawn = spread(len(shown), min(DRAWN, max(8, int(BYTES / np.mean(sizes)))))
     column = lambda values: None if values is None else values.tolist()
-    return {"x": x, "y": y, "label": column(points.labels), "group": column(points.groups),
+    return {"x": x, "y": y, "label": column(points.labels), "group": column(points.groups), "cluster": _clusters(z, points.labels),
             "explained": [round(float(v), 4) for v in s[:2].square() / s.square().sum()],
             "drawn": [{"at": at} | drawings.told(shown, at) for at in drawn.tolist()]}
+
+
+def _clusters(z: Tensor, labels: np.ndarray | None) -> list[int]:
+    """Clusters of standardised features, the largest first: as many as there are classes, where they are known."""
+    classes = 0 if labels is None else len(np.unique(labels[labels >= 0]))
+    count = min(len(z), CLUSTERS if classes < 2 else min(classes, COLOURS))
+    found = kmeans(F.normalize(z.float(), dim=-1), count).numpy()
+    rank = np.argsort(np.argsort(-np.bincount(found, minlength=count), kind="stable"), kind="stable")
+    return rank[found].tolist()
 
 
 def _neighbours(points: Embedded, shown: Samples, known: Embedded, bank: Samples, drawings: Drawings) -> list[dict[str, Any]]:
     """For a few samples, one of each class in turn, the most similar ones of the bank by cosine after centring, never of the
     same group."""
     centre = known.features.mean(0)
-    asked = _queries(points.labels, len(points))
+    asked = _queries(points.labels, len(points), QUERIES)
     close = F.normalize(points.features[asked] - centre, dim=-1) @ F.normalize(known.features - centre, dim=-1).T
     close[torch.as_tensor(points.ids[asked][:, None] == known.ids)] = -torch.inf
     if known.groups is not None and len(np.unique(known.groups)) > 1:
@@ -103,34 +90,46 @@ def _neighbours(points: Embedded, shown: Samples, known: Embedded, bank: Samples
     return found
 
 
-def _queries(labels: np.ndarray | None, count: int) -> np.ndarray:
+def _queries(labels: np.ndarray | None, count: int, most: int) -> np.ndarray:
+    """Positions of at most ``most`` samples, of other classes where labels are known."""
     if labels is None or not (labels >= 0).any():
-        return _places(count, QUERIES)
+        return spread(count, most)
     classes = np.unique(labels[labels >= 0])
-    places = [np.flatnonzero(labels == c) for c in classes[_places(len(classes), QUERIES)]]
+    places = [np.flatnonzero(labels == c) for c in classes[spread(len(classes), most)]]
     return np.array([at[len(at) // 2] for at in places])
 
 
 @torch.no_grad()
+def _inside(run: Run, shown: Samples, drawings: Drawings) -> dict[str, Any]:
+    """``inside``: the local features of a few samples on their three leading principal axes, a colour a token."""
+    encoder, at = run.encoder.to(device()), _queries(shown.labels, len(shown), INSIDE)
+    if "tokens" not in encoder.supports:
+        return {}
+    batch = shown.batch(torch.as_tensor(at)).to(device())
+    grid, found = encoder.embed(batch).grid, encoder(batch)
+    if grid is None or len(grid) > 2 or not found.local.isfinite().all():
+        return {}
+    x = found.local.float().cpu()
+    valid = torch.ones(x.shape[:2], dtype=torch.bool) if found.valid is None else found.valid.cpu()
+    x = x - x[valid].mean(0)
+    _, size, axes = torch.linalg.svd(x[valid], full_matrices=False)
+    place = F.pad(x @ axes[:3].T, (0, max(0, 3 - len(axes))))
+    low, high = (place[valid].quantile(q, 0) for q in (0.02, 0.98))
+    colour = ((place - low) / (high - low).clamp_min(1e-9)).clamp(0, 1)
+    coloured = (255 * torch.cat([colour, valid[..., None]], -1)).byte().view(len(at), *(1,) * (2 - len(grid)), *grid, 4).numpy()
+    told = [drawings.told(shown, i) | {"axes": _png(picture)} for i, picture in zip(at.tolist(), coloured, strict=True)]
+    share = size[:3].square().sum() / size.square().sum().clamp_min(1e-12)
+    return {"inside": {"grid": list(grid), "explained": round(float(share), 4), "samples": told}}
+
+
+def _png(picture: np.ndarray) -> str:
+    """An image ``(H, W, 4)`` as data that a page can hold."""
+    held = io.BytesIO()
+    Image.fromarray(picture).save(held, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
+
+
 def _views(run: Run, some: Samples) -> dict[str, Any]:
-    """Runs the method once on a few samples, and draws what it was shown of them and which tokens it saw."""
-    batch = some.batch(torch.arange(len(some)))
+    """Runs the method once on a few samples: what it was shown of them, and which tokens it saw."""
     method = run.recipe.build_method(copy.deepcopy(run.encoder).cpu()).eval()
-    shown = method(batch, TrainStep(run.encoder.kind, run.recipe.seed, 0, 1)).shown
-    tokens, grid = _tokens(method.encoder, batch, shown)
-    draw = lambda values: run.encoder.kind.draw(values.float().numpy())
-    return {"grid": grid, "samples": [
-        {"name": str(some.name(int(batch.ids[i]))), "whole": draw(batch.values[i]),
-         "views": [draw(view[i]) for view in shown.get("views", [])[:6]]} | {key: places[i] for key, places in tokens.items()}
-        for i in range(len(some))]}
-
-
-def _tokens(encoder: Encoder, batch: Batch, shown: dict[str, Tensor]) -> tuple[dict[str, list], list[int] | None]:
-    """Places on the token grid that were seen and asked for, where the method hides any and the grid fits over a drawing."""
-    if "seen" not in shown:
-        return {}, None
-    grid = encoder.embed(batch).grid
-    if grid is None or len(grid) > 2:
-        return {}, None
-    places = lambda rows: [sorted(set(row.flatten().tolist())) for row in rows]
-    return {key: places(shown[key]) for key in ("seen", "asked") if key in shown}, list(grid)
+    return shown_of(method, some, Watched(run.encoder.kind, run.recipe.seed, 0, 1))

@@ -9,10 +9,10 @@ from typing import Any
 from unveil.reports.decision import share
 from unveil.reports.figures import Line, line_chart, number
 from unveil.reports.markup import Markup, join, tag
-from unveil.reports.tables import bodies_of, budgets_of, cells_of, chart, lines_of, table
+from unveil.reports.tables import bodies_of, budgets_of, cells_of, chart, columns, graded, lines_of, table
 
 Held = Mapping[str, Any]
-TONES = {"use": "Use it", "avoid": "Do not use it", "even": "No clear gain", "open": "Not judged"}
+TONES = {"use": "Use it", "avoid": "Do not use it", "even": "No clear gain", "open": "Not judged", "before": "Before training"}
 UNBROKEN = re.compile(r"(\S+ \[[^\]]*\]|\S*fine-tuned\S*)")
 CURVES = (
     ("Loss", (("loss", "", "main"),), "what the method minimises; alone it says little"),
@@ -36,19 +36,21 @@ def decision(held: Held) -> Markup:
     """The first lines."""
     said = held["decision"]
     whole = lambda text: [tag("span", part, class_="unbroken") if i % 2 else part for i, part in enumerate(UNBROKEN.split(text))]
-    return tag("div", tag("p", TONES[said["tone"]], class_="tone"), tag("h1", whole(said["headline"])),
+    return tag("div", tag("p", said.get("label") or TONES[said["tone"]], class_="tone"), tag("h1", whole(said["headline"])),
                [tag("p", whole(text)) for text in said["rest"]], class_=f"decision {said['tone']}")
 
 
-def scores(held: Held) -> Markup:
+def scores(held: Held) -> Markup | None:
     """Every way of describing a sample at every label budget, beside the controls."""
-    rows, status = held["rows"], held["ending"]["status"]
+    rows, status = graded(held["rows"]), held["ending"]["status"]
+    if held["rows"] and not rows:
+        return None
     if not rows:
         name = ["no labels are known. ", tag("code", "--labels"), " names them: a folder a class, a column, or a CSV file. They "
                 "are used to judge, never to learn."]
         why = name if status == "finished" else f"the run ended {status}."
         return section("scores", "Features against controls", "", tag("p", "Not judged: ", why))
-    budgets, chance = budgets_of(rows), held["facts"].get("majority")
+    budgets, chance = columns(rows), held["facts"].get("majority")
     ours = {each: [(cell["value"], "ours")] for each, cell in cells_of(rows, "linear", "encoder").items()}
     beside = {each: ours.get(each, []) + ([] if chance is None else [(chance, "chance")]) for each in budgets}
     draws = max(len(row["values"]) for row in rows)
@@ -57,7 +59,7 @@ def scores(held: Held) -> Markup:
            "neither says how data from elsewhere would do. The ", tag("b", "upright line", class_="ours"),
            " is this encoder with a linear probe",
            "." if chance is None else f"; the dashed one names the most frequent class always ({share(chance)})."]
-    return section("scores", "Features against controls", how, chart(lines_of(rows), budgets),
+    return section("scores", "Features against controls", how, chart(lines_of(rows), budgets_of(rows)),
                    table(bodies_of(rows), budgets, beside))
 
 

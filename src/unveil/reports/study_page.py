@@ -67,7 +67,10 @@ def question(held: Held) -> Markup:
     said = {"data": held["data"], "splits": "; ".join(held["splits"]), "seeds": held["seeds"], "scale": held["scale"]}
     said |= {"settings of all arms": written(held["settings"])} if held["settings"] else {}
     said |= {f"arm {arm}": written(settings) for arm, settings in held["differ"].items() if arm in held["arms"]}
-    how = "Arms share data, splits, seeds and probes. What differs between them is written here in full."
+    changed = {arm: "; ".join(f"{name} {theirs} instead of {ours}" for name, (ours, theirs) in settings.items())
+               for arm, settings in held["changed"].items()}
+    said |= {f"{arm} differs in": text for arm, text in changed.items() if text}
+    how = "Arms share data, splits, seeds and probes. What differs between them, to the last setting, is written here."
     return section("question", "The question", how, tag("p", held["question"]), facts_list(said))
 
 

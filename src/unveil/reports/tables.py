@@ -14,9 +14,12 @@ Held = Mapping[str, Any]
 Beside = Mapping[int | None, Sequence[tuple[float, str]]]
 TASKS = {"linear": "Frozen features, linear probe", "network": "Whole network, trained on the labels",
          "knn": "Frozen features, nearest neighbours"}
+LADDER = ("linear", "few-shot", "curve")  # one probe at other label budgets
+COLUMNS = 5  # of a table, at most
 WAYS = {"encoder": "this encoder", "fine-tuned": "started from this encoder", "from scratch": "from scratch",
         "statistics": "hand statistics", "raw + PCA": "raw values + PCA", "random init": "same network, untrained",
         "features": "features"}
+SHORT = {"random init": "untrained"}  # names at the end of a line, where they are not those of the rows
 CHART = {("linear", "encoder"): "main", ("network", "fine-tuned"): "main thin", ("network", "from scratch"): "other",
          ("linear", "statistics"): "other", ("linear", "raw + PCA"): "faint", ("linear", "random init"): "faint"}
 
@@ -55,26 +58,41 @@ def budgets_of(rows: Sequence[Held]) -> list[int | None]:
     return sorted({row["labels"] for row in rows}, key=lambda each: (each is None, each or 0))
 
 
+def graded(rows: Sequence[Held]) -> list[Held]:
+    """Those that have a place in chart and table: accuracies by label budget."""
+    return [row for row in rows if row["task"] in (*TASKS, *LADDER) and row.get("metric", "accuracy") == "accuracy" and not row.get("at")]
+
+
+def columns(rows: Sequence[Held]) -> list[int | None]:
+    """Budgets for the columns of a table: those of more than the linear probe where there are too many, evenly thinned."""
+    every = budgets_of(rows)
+    many = budgets_of([row for row in rows if row["task"] not in LADDER[1:]]) or every
+    many = every if len(every) <= COLUMNS else many
+    return many if len(many) <= COLUMNS else [many[round(i * (len(many) - 1) / (COLUMNS - 1))] for i in range(COLUMNS)]
+
+
 def cells_of(rows: Sequence[Held], task: str, features: str) -> dict[int | None, Held]:
     """The rows of one way of scoring, by label budget."""
-    return {row["labels"]: row for row in rows if (row["task"], row["features"]) == (task, features)}
+    tasks, found = LADDER if task == "linear" else (task,), {}
+    for row in (row for its in tasks for row in rows if (row["task"], row["features"]) == (its, features)):
+        found.setdefault(row["labels"], row)
+    return found
 
 
 def bodies_of(rows: Sequence[Held]) -> list[Body]:
     """The rows of one encoder and its controls, a body a protocol."""
     bodies = []
     for task, title in TASKS.items():
-        mine = [row for row in rows if row["task"] == task]
         found = [Row(text, "ours" if name in ("encoder", "fine-tuned") else "control", cells)
-                 for name, text in WAYS.items() if (cells := cells_of(mine, task, name))]
+                 for name, text in WAYS.items() if (cells := cells_of(rows, task, name))]
         if found:
-            bodies.append(Body(title, mine[0].get("protocol", ""), found))
+            bodies.append(Body(title, next(iter(found[0].cells.values())).get("protocol", ""), found))
     return bodies
 
 
 def lines_of(rows: Sequence[Held]) -> list[Row]:
     """The lines of one encoder and its controls, the encoder first."""
-    return [Row({"random init": "untrained"}.get(features, features), style, cells_of(rows, task, features))
+    return [Row(SHORT.get(features, features), style, cells_of(rows, task, features))
             for (task, features), style in CHART.items()]
 
 
@@ -84,14 +102,16 @@ def chart(lines: Sequence[Row], budgets: Sequence[int | None]) -> Markup | None:
     for row in lines:
         points = [(x, row.cells[each]["value"]) for x, each in enumerate(budgets) if each in row.cells]
         if len(points) > 1:
-            drawn.append(Line(points, f"{row.name} {share(points[-1][1])}", row.style, dots=True))
+            spans = [(row.cells[each]["low"], row.cells[each]["high"]) for each in budgets if each in row.cells]
+            drawn.append(Line(points, f"{row.name} {share(points[-1][1])}", row.style, dots=True, spans=spans))
     if not drawn:
         return None
     told = [f"{line.end.rsplit(' ', 1)[0]}: " + ", ".join(f"{share(y)} with {budget(budgets[x])}" for x, y in line.points)
             for line in drawn]
-    below = [(x, "all" if each is None else f"{each}" + " a class" * (x == 0)) for x, each in enumerate(budgets)]
+    below = [(x, "all" if each is None else str(each)) for x, each in enumerate(budgets)]
     about = ". ".join(["Accuracy by labels a class", *told])
-    return tag("figure", line_chart(drawn, about, height=300, left=6, wide=66, below=below, form=share, most=4), class_="wide")
+    picture = line_chart(drawn, about, height=300, left=6, wide=66, below=below, form=share, most=4)
+    return tag("figure", tag("h3", "Accuracy by labels a class"), picture, class_="wide")
 
 
 def table(bodies: Sequence[Body], budgets: Sequence[int | None], beside: Beside) -> Markup:
@@ -146,5 +166,6 @@ def _gain(cell: Held) -> Markup | None:
 
 
 def signed(value: float) -> str:
-    """A difference of shares, with its sign."""
-    return ("+" if value >= 0 else "\N{MINUS SIGN}") + share(abs(value))
+    """A difference of shares, with its sign where it has one."""
+    size = share(abs(value))
+    return size if size == "0.00" else ("+" if value > 0 else "\N{MINUS SIGN}") + size

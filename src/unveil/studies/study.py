@@ -14,10 +14,12 @@ import numpy as np
 import yaml
 
 from unveil import api
+from unveil.api.opening import opened
 from unveil.contracts import Encoder
 from unveil.controls import judge_controls, judge_encoder
 from unveil.data.opening import open_records
-from unveil.data.split import Split, split
+from unveil.data.options import Options
+from unveil.data.split import Split, judgeable, split
 from unveil.errors import Unusable
 from unveil.provenance import code_version, machine
 from unveil.recipes import recipe as recipes
@@ -37,7 +39,8 @@ class Study:
     Attributes:
         name: of the study and of its folder of rows.
         question: one sentence.
-        data: a built-in set.
+        data: a built-in set, or a path.
+        options: what is to be said of the data.
         arms: name -> ``method`` and settings by dotted name.
         folds: groups to hold out, a list a fold; None is the source's own test part.
         budgets: labels a class; None is all.
@@ -52,6 +55,7 @@ class Study:
         claim: what is said of ``arm``, one sentence; empty for a study without a verdict.
         arm: whose claim it is.
         over: arms that it must beat.
+        without: arms that lack what the claim rests on; it must beat them too, and they need not have learned anything.
         level: arms that it must not be worse than.
         ranks: arms among whose runs the loss should rank the accuracy.
         smallest: smallest difference in accuracy that matters, fixed before any run.
@@ -70,10 +74,12 @@ class Study:
     scratch: bool = True
     fine_tune: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     claim: str = ""
     arm: str = ""
     over: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     level: tuple[str, ...] = ()
     ranks: tuple[str, ...] = ()
     smallest: float = 0.02
@@ -125,7 +131,7 @@ def _study(file, name: str, held: dict[str, Any]) -> Study:
         study = Study(name=name, **held)
     except TypeError as why:
         raise Unusable(f"the study {file} {str(why).removeprefix('Study.__init__() ')}") from why
-    named = [study.arm] * bool(study.claim) + [*study.over, *study.level, *study.ranks]
+    named = [study.arm] * bool(study.claim) + [*study.over, *study.without, *study.level, *study.ranks]
     if missing := [arm for arm in named if arm not in study.arms]:
         raise Unusable(f"the study {file} claims something of {missing[0]!r}, which is none of its arms: {', '.join(study.arms)}")
     return study
@@ -189,27 +195,47 @@ def _fold_folder(home: Path, arm: str, seed: int, number: int) -> Path:
 def arm_definition(study: Study, arm: str, seed: int) -> str:
     """Hash of all that an (arm, seed) depends on but the code."""
     facts = {name: value for name, value in vars(study).items() if name in ("data", "folds", "budgets", "draws", "scale", "settings")}
-    facts |= {"labelled": study.labelled} if study.labelled else {}
+    facts |= {name: value for name in ("labelled", "options") if (value := getattr(study, name))}
     return definition(facts | {"arm": study.arms[arm], "seed": seed})
 
 
 def _run_arm(study: Study, arm: str, seed: int, home: Path, show, say) -> dict[str, Any]:
-    folds = [_run_fold(study, arm, seed, held, _fold_folder(home, arm, seed, number), show, say)
-             for number, held in enumerate(study.folds)]
-    return {"study": study.name, "arm": arm, "seed": seed, "definition": arm_definition(study, arm, seed),
-            "code": code_version(), "date": str(datetime.date.today()),
-            "machine": machine(), "seconds": sum(f["seconds"] for f in folds), "cpu_seconds": sum(f["cpu_seconds"] for f in folds),
-            "folds": folds}
+    folds = []
+    for number, held in enumerate(study.folds):
+        folder = _fold_folder(home, arm, seed, number)
+        folds.append(_run_fold(study, arm, seed, held, folder, show, say) | _course(folder))
+    recipe = _recipe(study, arm, seed, json.loads((folder / "encoder" / "config.json").read_text())["kind"]["name"])
+    row = {"study": study.name, "arm": arm, "seed": seed, "definition": arm_definition(study, arm, seed),
+           "recipe": {name: getattr(recipe, name) for name in recipes.SECTIONS}, "code": code_version(),
+           "date": str(datetime.date.today()), "machine": machine(), "seconds": sum(fold["seconds"] for fold in folds),
+           "cpu_seconds": sum(fold["cpu_seconds"] for fold in folds), "folds": folds}
+    return row | {"hash": row_hash(row)}
+
+
+def _course(folder: Path) -> dict[str, Any]:
+    """How a run went: its last loss, and by how much the accuracy of neighbours rose in the last quarter of its steps over the quarter
+    before."""
+    log = read_log(folder / "metrics.jsonl")
+    total = log[-1]["step"]
+    rated = [(row["step"] / total, row["embedding/knn"]) for row in log if "embedding/knn" in row]
+    last, before = ([rate for at, rate in rated if low < at <= low + 0.25] for low in (0.75, 0.5))
+    return {"loss": round(float(np.mean([row["loss"] for row in log if row["step"] > 0.9 * total])), 6),
+            "rise": round(float(np.mean(last) - np.mean(before)), 4) if last and before else None}
+
+
+def row_hash(row: dict[str, Any]) -> str:
+    """Of all in a row that must be the same when it is made again: not of time, date and machine."""
+    folds = [{name: value for name, value in fold.items() if name not in ("seconds", "cpu_seconds")} for fold in row["folds"]]
+    return definition({"definition": row["definition"], "folds": folds})
 
 
 def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) -> dict[str, Any]:
     done = folder / "fold.json"
-    settings = study.settings | study.arms[arm]
-    method, given = settings["method"], {k: v for k, v in settings.items() if k != "method"}
-    name, records = open_records(study.data, say=say)
-    first = recipes.resolve(method, name, scale=study.scale, given=given, seed=seed)
-    kind = first.build_kind()
-    parts = split(kind.open(records), held)
+    options = Options(**study.options)
+    name, records = open_records(study.data, options, say)
+    kind = _recipe(study, arm, seed, name).build_kind()
+    parts = judgeable(split(opened(kind, records, options, say), held).readable())
+    method, given = _apart(study, arm)
     recipe = api.plan(parts.train, kind, method, scale=study.scale, seed=seed, settings=given)
     wanted = definition({"recipe": recipe.to_json(), "split": parts.hash, "budgets": study.budgets, "draws": study.draws})
     if done.exists() and (row := json.loads(done.read_text()))["definition"] == wanted:
@@ -230,6 +256,17 @@ def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) 
             "scores": [{name: value for name, value in score.items() if name not in OF_FOLD} | _rounded(score) for score in scores]}
     write_json(done, {"definition": wanted, "fold": fold})
     return fold
+
+
+def _apart(study: Study, arm: str) -> tuple[str, dict[str, Any]]:
+    """Method and settings of an arm."""
+    settings = study.settings | study.arms[arm]
+    return settings["method"], {name: value for name, value in settings.items() if name != "method"}
+
+
+def _recipe(study: Study, arm: str, seed: int, kind: str) -> Recipe:
+    method, given = _apart(study, arm)
+    return recipes.resolve(method, kind, scale=study.scale, given=given, seed=seed)
 
 
 def _judged_on(parts: Split, most: int | None) -> Split:

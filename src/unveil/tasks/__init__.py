@@ -3,5 +3,16 @@
 TABLE = {
     "linear": "unveil.tasks.linear:Linear",
     "knn": "unveil.tasks.knn:KNN",
+    "few-shot": "unveil.tasks.fewshot:FewShot",
+    "curve": "unveil.tasks.fewshot:Curve",
     "network": "unveil.tasks.supervised:Network",
+    "partial": "unveil.tasks.supervised:Partial",
+    "cluster": "unveil.tasks.cluster:Cluster",
+    "retrieve": "unveil.tasks.retrieve:Retrieve",
+    "robust": "unveil.tasks.robust:Robust",
+    "shift": "unveil.tasks.shift:Shift",
+    "calibration": "unveil.tasks.calibration:Calibration",
+    "attentive": "unveil.tasks.attentive:Attentive",
+    "regression": "unveil.tasks.regression:Regression",
+    "dense": "unveil.tasks.dense:Dense",
 }

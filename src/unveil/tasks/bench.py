@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +17,10 @@ from unveil.data.split import Split
 from unveil.provenance import code_version, fingerprint
 from unveil.randomness import Generator
 from unveil.tasks.embedded import Embedded, embed, frozen
-from unveil.tasks.result import Result, interval, wilson
+from unveil.tasks.result import Result, bootstrap, interval, wilson
 
 BLOCKS = 20  # parts of the test samples where they have no groups
+PATIENCE = 5.0  # seconds between two words about how far a long step is
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Bench:
         seed: of draws and networks.
         device: where networks work.
         say: told what is being judged.
+        controls: tasks also yield what they alone have beside them.
     """
 
     split: Split
@@ -66,7 +69,8 @@ class Bench:
     seed: int = 0
     device: torch.device | str = "cpu"
     say: Callable[[str], None] = lambda text: None
-    _features: dict[str, tuple[Embedded, Embedded]] = field(default_factory=dict)
+    controls: bool = True
+    _made: dict[Hashable, Any] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
@@ -74,10 +78,30 @@ class Bench:
 
     def sides(self, name: str) -> tuple[Embedded, Embedded]:
         """Features of both sides under a way, computed at the first call."""
-        if name not in self._features:
-            self._features[name] = tuple(embed(side, self.ways[name].describe, device=self.device)
-                                         for side in (self.split.train, self.split.test))
-        return self._features[name]
+        sides = (self.split.train, self.split.test)
+        tick = self.counter(f"{name}: samples described", sum(map(len, sides)))
+        return self.once(("sides", name), lambda: tuple(embed(side, self.ways[name].describe, device=self.device, tick=tick)
+                                                        for side in sides))
+
+    def once(self, what: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` returned at the first call for ``what``: tasks share what costs time."""
+        if what not in self._made:
+            self._made[what] = make()
+        return self._made[what]
+
+    def counter(self, what: str, total: int) -> Callable[[int], None]:
+        """To be called with what was done of a long step: says every few seconds how far it is and what time is left."""
+        begun = last = time.monotonic()
+        done = 0
+
+        def tick(more: int) -> None:
+            nonlocal done, last
+            done, now = done + more, time.monotonic()
+            if now - last > PATIENCE and done < total:
+                last = now
+                self.say(f"{what}: {done:,} of {total:,}, {(now - begun) * (total - done) / done:.0f} s left")
+
+        return tick
 
     def repeats(self, each: int | None) -> int:
         """Draws that differ: all labels leave no choice."""
@@ -87,8 +111,17 @@ class Bench:
         """Positions in the training side of ``each`` labelled samples a class, in draw ``number``."""
         return draw(self.split.train.labels, each, number, self.seed)
 
+    @property
+    def smallest(self) -> int:
+        """Labels of the class that has the fewest to learn from."""
+        found = np.bincount(self.split.train.labels[self.split.train.labels >= 0])
+        return int(found[found > 0].min())
+
     def result(self, features: str, way: str, scores: Sequence[np.ndarray], **facts: Any) -> Result:
         """A metric that is a mean over test samples.
+
+        Its interval is of Student over repeats where there are several; else of Wilson for accuracy, and of the bootstrap over parts for
+        what is no count.
 
         Args:
             features: what the result is called by.
@@ -103,21 +136,30 @@ class Bench:
         elif facts.get("metric", "accuracy") == "accuracy":
             low, high = wilson(values[0], known)
         else:
-            low, high = interval(scores[0][np.isfinite(scores[0])])
+            there = np.isfinite(scores[0])
+            sums = self.by_part(np.stack([there, np.where(there, scores[0], 0)], 1))
+            low, high = bootstrap(sums[sums[:, 0] > 0], lambda total: total[:, 1] / total[:, 0])
         if facts.get("unit", "share") == "share":
             low, high = np.clip([low, high], 0.0, 1.0).tolist()
         mean = np.mean(scores, 0)
         blocks = [mean[self.part == p] for p in range(self.part.max() + 1)]
         parts = [float(np.nanmean(block)) for block in blocks if np.isfinite(block).any()]
-        return self.figure(features, way, values, low, high, parts=parts, **facts)
+        return self.figure(features, way, values, low, high, parts=parts, n_test=known, **facts)
+
+    def by_part(self, each: np.ndarray) -> np.ndarray:
+        """What each test sample adds ``(n_test, ...)``, summed over each part ``(parts, ...)``: what a bootstrap draws from."""
+        sums = np.zeros((self.part.max() + 1, *each.shape[1:]))
+        np.add.at(sums, self.part, each)
+        return sums
 
     def figure(self, features: str, way: str, values: Sequence[float], low: float | None, high: float | None, *,
-               parts: Sequence[float] = (), metric: str = "accuracy", unit: str = "share", direction: str = "higher",
-               **facts: Any) -> Result:
-        """A metric with its own interval; see :meth:`result`."""
+               parts: Sequence[float] = (), n_test: int | None = None, metric: str = "accuracy", unit: str = "share",
+               direction: str = "higher", **facts: Any) -> Result:
+        """A metric with its own interval, of all test samples where no number of them is given; see :meth:`result`."""
         return Result(features=features, metric=metric, unit=unit, direction=direction, value=float(np.mean(values)), low=low, high=high,
-                      values=list(values), parts=list(parts), n_test=len(self.split.test), split=self.split.hash,
-                      split_name=self.split.name, seed=self.seed, code=code_version(), encoder=self._hash(way), **facts)
+                      values=list(values), parts=list(parts), n_test=len(self.split.test) if n_test is None else n_test,
+                      split=self.split.hash, split_name=self.split.name, seed=self.seed, code=code_version(), encoder=self._hash(way),
+                      **facts)
 
     def _hash(self, name: str) -> str:
         way = self.ways[name]
@@ -144,6 +186,16 @@ def draw(labels: np.ndarray, each: int | None, number: int, seed: int = 0) -> np
     chosen = [at[generator.permutation(len(at)).numpy()[:each]]
               for at in (np.flatnonzero(labels == c) for c in range(labels.max() + 1))]
     return np.sort(np.concatenate(chosen))
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """Positions of at most ``most`` of ``count`` samples, evenly spaced."""
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(int)
+
+
+def some(count: int, most: int) -> np.ndarray:
+    """Positions of at most ``most`` of ``count`` samples: at random, as evenly spaced ones may all be of one class; always the same."""
+    return np.sort(Generator("some", most).permutation(count).numpy()[:most])
 
 
 def right(found: Tensor, labels: np.ndarray) -> np.ndarray:

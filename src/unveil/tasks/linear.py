@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unveil.tasks.bench import Bench, right
+from unveil.tasks.logistic import logistic
 from unveil.tasks.result import Result
 from unveil.tasks.task import Task
 
 GRID = tuple(10.0 ** (k / 2) for k in range(-6, 5))
-FEW = 0.1  # C on few labels, too few to choose it by
+FEW, MANY = 0.1, 100  # C of a probe on up to so many labels a class, too few to choose it by
 
 
 class Linear(Task):
@@ -22,17 +23,36 @@ class Linear(Task):
     name = "linear"
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
-        train, test = bench.sides(name)
-        for each in bench.budgets:
-            scores, at = [], None
-            for number in range(bench.repeats(each)):
-                at = bench.labelled(each, number)
-                groups = None if train.groups is None else train.groups[at]
-                w = fit(train.features[at], train.labels[at], groups, bench.classes, FEW if each else None)
-                scores.append(right(predict(w[None], test.features)[0], test.labels))
-            chosen = "chosen by cross-validation, whole groups apart" if train.groups is not None else "chosen by cross-validation"
-            yield bench.result(name, name, scores, task=self.name, labels=each, n_train=len(at),
-                               protocol=f"multinomial logistic regression on standardised features, C {FEW if each else chosen}")
+        yield from self.at(bench, name, bench.budgets)
+
+    def at(self, bench: Bench, name: str, budgets: Sequence[int | None], note: str = "") -> Iterator[Result]:
+        """The results at budgets of labels a class; ``note`` goes into the protocol."""
+        labels = bench.split.test.labels
+        for each in budgets:
+            scores = [right(predict(probe(bench, name, each, number)[None], bench.sides(name)[1].features)[0], labels)
+                      for number in range(bench.repeats(each))]
+            yield bench.result(name, name, scores, task=self.name, labels=each, n_train=len(bench.labelled(each, 0)),
+                               protocol=protocol(bench, each) + note)
+
+
+def probe(bench: Bench, name: str, each: int | None = None, number: int = 0) -> Tensor:
+    """The probe of a way from ``each`` labels a class in draw ``number``, ``(D + 1, classes)``; all tasks share it."""
+    def made() -> Tensor:
+        train, at = bench.sides(name)[0], bench.labelled(each, number)
+        groups = None if train.groups is None else train.groups[at]
+        return fit(train.features[at].to(bench.device), train.labels[at], groups, bench.classes, FEW if _few(each) else None)
+
+    return bench.once(("probe", name, each, number), made)
+
+
+def protocol(bench: Bench, each: int | None) -> str:
+    """How :func:`probe` learns, in words."""
+    apart = "" if bench.split.train.groups is None else ", whole groups apart"
+    return f"multinomial logistic regression on standardised features, C {FEW if _few(each) else f'chosen by cross-validation{apart}'}"
+
+
+def _few(each: int | None) -> bool:
+    return each is not None and each <= MANY
 
 
 def standardiser(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,54 +61,14 @@ def standardiser(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.mean(0), torch.where(std > 1e-6 * (1 + x.mean(0).abs()), std, torch.ones_like(std))
 
 
-def logistic(x: Tensor, y: Tensor, classes: int, costs: Tensor, weight: Tensor | None = None, steps: int = 300) -> Tensor:
-    """Minimises ``C * sum_i weight_i * cross entropy + |W|^2 / 2`` for every C at once; the bias is not penalised.
-
-    Accelerated proximal steps under the fixed curvature bound of Boehning (1992), in the basis where it is diagonal: one
-    eigendecomposition serves all C.
-
-    Args:
-        x: ``(n, D)``, standardised; the precision of the work is its own.
-        y: int64 ``(n,)``.
-        classes: number of classes.
-        costs: ``(R,)`` values of C, as scikit-learn counts them.
-        weight: ``(n,)``, 0 leaves a sample out; None for all ones.
-        steps: at most this many.
-
-    Returns:
-        ``(R, D + 1, classes)``, the last row the bias.
-    """
-    x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
-    weight = torch.ones(len(x), dtype=x.dtype, device=x.device) if weight is None else weight.to(x.dtype)
-    target = torch.nn.functional.one_hot(y, classes).to(x.dtype)
-    spectrum, basis = torch.linalg.eigh(x.T @ (x * weight[:, None]))
-    return _descend(x, target, weight, spectrum, basis, costs.to(x), steps)
-
-
-def _descend(x, target, weight, spectrum, basis, costs, steps) -> Tensor:
-    penalty = torch.ones_like(spectrum)
-    penalty[-1] = 1e-6
-    curve = 0.5 * costs[:, None, None] * spectrum.clamp_min(0)[:, None] + 1.0
-    w = x.new_zeros(len(costs), x.shape[1], target.shape[1])
-    ahead, pace = w, 1.0
-    for _ in range(steps):
-        p = (x @ ahead).softmax(-1)
-        slope = costs[:, None, None] * (x.T @ ((p - target) * weight[:, None])) + penalty[:, None] * ahead
-        step = basis @ ((basis.T @ slope) / curve)
-        new = ahead - step
-        back = ((ahead - new) * (new - w)).sum((1, 2), keepdim=True) > 0
-        faster = (1 + (1 + 4 * pace * pace) ** 0.5) / 2
-        ahead = torch.where(back, new, new + (pace - 1) / faster * (new - w))
-        change = (new - w).abs().max()
-        w, pace = new, faster
-        if change < 1e-4:
-            break
-    return w
+def logits(w: Tensor, x: Tensor) -> Tensor:
+    """Of each row for each regression: ``(R, n, classes)``."""
+    return x.to(w) @ w[:, :-1] + w[:, -1:]
 
 
 def predict(w: Tensor, x: Tensor) -> Tensor:
     """Class of each row for each regression: ``(R, n)``."""
-    return (x.to(w.dtype) @ w[:, :-1] + w[:, -1:]).argmax(-1)
+    return logits(w, x).argmax(-1)
 
 
 def fit(x: Tensor, y: np.ndarray, groups: np.ndarray | None, classes: int, cost: float | None, folds: int = 5) -> Tensor:
@@ -97,7 +77,7 @@ def fit(x: Tensor, y: np.ndarray, groups: np.ndarray | None, classes: int, cost:
     Folds hold whole groups where there are at least two, so no subject is on both sides.
     """
     mean, std = standardiser(x)
-    z, y = (x - mean) / std, torch.as_tensor(y)
+    z, y = (x - mean) / std, torch.as_tensor(y, device=x.device)
     chosen = choose_cost(z, y, groups, classes, folds) if cost is None else cost
     w = logistic(z.double(), y, classes, torch.tensor([chosen]))[0]
     scaled = w[:-1] / std[:, None].double()
@@ -106,13 +86,13 @@ def fit(x: Tensor, y: np.ndarray, groups: np.ndarray | None, classes: int, cost:
 
 def choose_cost(z: Tensor, y: Tensor, groups: np.ndarray | None, classes: int, folds: int) -> float:
     """C of :data:`GRID` with the best cross-validated accuracy, of equals the smallest. Beyond 5,000 samples one fold decides."""
-    part = fold_of(len(z), groups, folds, y.numpy())
-    right = torch.zeros(len(GRID))
+    part = fold_of(len(z), groups, folds, y.cpu().numpy())
+    hits = torch.zeros(len(GRID), device=z.device)
     for fold in range(1 if len(z) > 5000 else part.max() + 1):
-        held = torch.as_tensor(part == fold)
-        w = logistic(z, y, classes, torch.tensor(GRID), weight=(~held).float(), steps=100)
-        right += (predict(w, z[held]) == y[held]).float().sum(1)
-    return GRID[int(right.argmax())]
+        held = torch.as_tensor(part == fold, device=z.device)
+        w = logistic(z, y, classes, torch.tensor(GRID), weight=(~held).float(), steps=100, tolerance=1e-4)
+        hits += (predict(w, z[held]) == y[held]).float().sum(1)
+    return GRID[int(hits.argmax())]
 
 
 def fold_of(count: int, groups: np.ndarray | None, folds: int, labels: np.ndarray) -> np.ndarray:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
+
+from unveil.randomness import Generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,3 +95,24 @@ def wilson(share: float, count: int, level: float = 0.95) -> tuple[float, float]
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5
     return centre - half, centre + half
+
+
+def bootstrap(sums: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], level: float = 0.95) -> tuple[float, float]:
+    """Percentile interval (Efron 1979) of a statistic of sums over parts, whole parts drawn with replacement.
+
+    Args:
+        sums: what each part adds ``(parts, ...)``.
+        statistic: totals ``(times, ...)`` -> values ``(times,)``.
+        level: share of the draws inside.
+    """
+    counts = redrawn(len(sums))
+    pieces = np.array_split(counts, max(1, len(counts) * sums[0].size // 10**7))
+    values = np.concatenate([statistic(np.tensordot(piece, sums, 1)) for piece in pieces])
+    low, high = np.percentile(values, [50 - 50 * level, 50 + 50 * level])
+    return float(low), float(high)
+
+
+def redrawn(parts: int, *what: int | str, times: int = 1000) -> np.ndarray:
+    """How often each part is drawn in a bootstrap, ``(times, parts)``; another ``what`` draws others."""
+    chosen = Generator("bootstrap", *what).integers(0, parts, times, parts).numpy()
+    return np.stack([np.bincount(row, minlength=parts) for row in chosen])

@@ -1,22 +1,24 @@
-"""Training the whole network on labels: from scratch, the control that every frozen feature must beat, or from taught weights."""
+"""Training a network on labels, whole or its last blocks: from scratch, the control that every frozen feature must beat, or from
+taught weights."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from unveil.contracts import Count, Encoder, Fraction, NotNegative, Positive
+from unveil.contracts import Batch, Count, Encoder, Fraction, NotNegative, Positive
 from unveil.data.order import stream
 from unveil.data.samples import Samples
 from unveil.parts.schedules import warmup_cosine
 from unveil.randomness import Generator, key
 from unveil.tasks.bench import Bench, right
 from unveil.tasks.embedded import embed
+from unveil.tasks.linear import fold_of
 from unveil.tasks.result import Result
 from unveil.tasks.task import Task
 
@@ -25,13 +27,14 @@ DRAWS = 3  # repeats of training a whole network, which takes a hundred times lo
 
 @dataclass(frozen=True, kw_only=True)
 class Supervised:
-    """How a network is trained on labels. Both controls use the same.
+    """How a network is trained on labels. All ways use the same.
 
     Args:
         steps: updates at the fewest labels.
         epochs: passes over the labelled samples, where that is more.
         batch: samples an update, at most.
-        lr: peak of AdamW.
+        lr: peak of AdamW on few labels, too few to choose it by.
+        rates: peaks to choose from on all labels.
         decay: weight decay.
         area: share of a sample that a training view covers.
         strength: of value changes in training views.
@@ -41,24 +44,39 @@ class Supervised:
     epochs: Positive = 10.0
     batch: Count = 64
     lr: Positive = 1e-3
+    rates: tuple[Positive, ...] = (3e-4, 1e-3, 3e-3)
     decay: NotNegative = 0.05
     area: tuple[Fraction, Fraction] = (0.7, 1.0)
     strength: NotNegative = 0.5
 
 
-def train_on_labels(encoder: Encoder, samples: Samples, labels: np.ndarray, classes: int, kind, settings: Supervised, seed: int,
-                    device: torch.device | str = "cpu"):
-    """A copy of ``encoder`` with a linear head, trained on every sample; returns batch -> logits ``(B, classes)``."""
+def train_on_labels(encoder: Encoder, samples: Samples, classes: int, kind, settings: Supervised, seed: int,
+                    device: torch.device | str = "cpu", blocks: int | None = None) -> Callable[[Batch], Tensor]:
+    """A copy of ``encoder`` with a linear head, trained on every sample; returns batch -> logits ``(B, classes)``.
+
+    Args:
+        encoder: where training begins.
+        samples: labelled.
+        classes: number of classes.
+        kind: makes views.
+        settings: of the training.
+        seed: of head, order and views.
+        device: where it works.
+        blocks: train so many last blocks and the closing norm alone; None trains everything.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(seed, "supervised") >> 1)
-        network = copy.deepcopy(encoder).to(device).requires_grad_(True).train()
+        network = copy.deepcopy(encoder).to(device)
         head = nn.Linear(encoder.width, classes).to(device)
-    groups = [*network.parameters(), *head.parameters()]
-    optimiser = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.decay)
-    target = torch.as_tensor(labels, device=device)
+    moving = _opened(network, blocks)
+    trained = [*(p for p in network.parameters() if p.requires_grad), *head.parameters()]
+    optimiser = torch.optim.AdamW(trained, lr=settings.lr, weight_decay=settings.decay)
+    target = torch.as_tensor(samples.labels, device=device)
     size = min(settings.batch, len(samples))
     bf16 = torch.cuda.is_bf16_supported() if target.is_cuda else torch.cpu._is_avx512_bf16_supported()
     total = max(settings.steps, round(settings.epochs * len(samples) / size))
+    for part in moving:
+        part.train()
     for step in range(total):
         generator = Generator(seed, "supervised", step, device=device)
         at, keys = stream(seed, step, size, len(samples))
@@ -75,11 +93,24 @@ def train_on_labels(encoder: Encoder, samples: Samples, labels: np.ndarray, clas
     return lambda batch: head(network(batch).pooled)
 
 
+def _opened(network: Encoder, blocks: int | None) -> list[nn.Module]:
+    """Lets gradients into what is trained; the modules that are then to be in training mode."""
+    moving = [network] if blocks is None else network.chain()[-1 - blocks:]
+    network.eval().requires_grad_(False)
+    for part in moving:
+        part.requires_grad_(True)
+    return moving
+
 
 class Network(Task):
-    """The whole network trained on the labels, from the weights of each way that asks for it."""
+    """The whole network trained on the labels, from the weights of each way that asks for it.
+
+    On all labels the learning rate is the one that does best on a fifth of the labelled samples, whole groups where there are two or
+    more, after training on the rest in ``steps`` updates; on few labels it is fixed.
+    """
 
     name = "network"
+    blocks: int | None = None
 
     def __init__(self, *, settings: Supervised | None = None):
         self.settings = settings or Supervised()
@@ -89,13 +120,60 @@ class Network(Task):
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
         way, train, test = bench.ways[name], bench.split.train, bench.split.test
+        called = way.trained if self.blocks is None else name
         for each in bench.budgets:
             scores, at = [], None
             for number in range(min(DRAWS, bench.repeats(each))):
-                bench.say(f"{way.trained} on {each or 'all'} labels a class")
+                bench.say(f"{called}, {self._what()} on {each or 'all'} labels a class")
                 at = bench.labelled(each, number)
-                answer = train_on_labels(way.network, train.subset(at), train.labels[at], bench.classes, bench.kind, self.settings,
-                                         bench.seed + number, bench.device)
+                part = train.subset(at)
+                settings = self.settings if each else replace(self.settings, lr=self._rate(bench, way.network, part))
+                answer = train_on_labels(way.network, part, bench.classes, bench.kind, settings, bench.seed + number, bench.device,
+                                         self.blocks)
                 scores.append(right(embed(test, answer, device=bench.device).features.argmax(-1), test.labels))
-            yield bench.result(way.trained, name, scores, task=self.name, labels=each, n_train=len(at),
-                               protocol="all weights trained on the labels, AdamW, light views")
+            rates = ", ".join(f"{rate:g}" for rate in self.settings.rates)
+            how = f"lr {settings.lr:g}" + ("" if each else f" of {rates} by a fifth held out")
+            yield bench.result(called, name, scores, task=self.name, labels=each, n_train=len(at),
+                               protocol=f"{self._what()} trained on the labels, AdamW, {how}, light views")
+
+    def _what(self) -> str:
+        return "all weights"
+
+    def _rate(self, bench: Bench, network: Encoder, part: Samples) -> float:
+        """The best of the rates on held-out samples, of equals the smallest; the usual one where no samples can be held out."""
+        out = fold_of(len(part), part.groups, 5, part.labels) == 0
+        if out.all() or len(np.unique(part.labels[~out])) < 2:
+            return self.settings.lr
+        learn, held = part.subset(~out), part.subset(out)
+        epochs = self.settings.steps * min(self.settings.batch, len(learn)) / len(learn)
+        found = []
+        for rate in sorted(self.settings.rates):
+            bench.say(f"trying a learning rate of {rate:g}")
+            short = replace(self.settings, lr=rate, epochs=epochs)
+            answer = train_on_labels(network, learn, bench.classes, bench.kind, short, bench.seed, bench.device, self.blocks)
+            found.append(np.mean(right(embed(held, answer, device=bench.device).features.argmax(-1), held.labels)))
+        return sorted(self.settings.rates)[int(np.argmax(found))]
+
+
+class Partial(Network):
+    """The last blocks, the closing norm and a linear head trained on the labels, the rest as it was (He et al. 2022, arXiv 2111.06377).
+
+    Args:
+        blocks: how many.
+        settings: of the training.
+    """
+
+    name = "partial"
+
+    def __init__(self, *, blocks: Count = 1, settings: Supervised | None = None):
+        super().__init__(settings=settings)
+        self.blocks = blocks
+
+    def lacks(self, bench: Bench, name: str) -> str:
+        if reason := super().lacks(bench, name):
+            return reason
+        there = len(bench.ways[name].network.chain()) - 2
+        return "" if there >= self.blocks else f"a network with {self.blocks} blocks or more that says their order"
+
+    def _what(self) -> str:
+        return f"the last {self.blocks} blocks" if self.blocks > 1 else "the last block"

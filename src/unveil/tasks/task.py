@@ -26,6 +26,10 @@ class Task:
         """The results of the way ``name``."""
         raise NotImplementedError
 
+    def controls(self, bench: Bench, name: str) -> Iterator[Result]:
+        """What this task alone has beside it and no features are needed for; ``name`` is a way that it can judge."""
+        return iter(())
+
 
 def judge(bench: Bench, tasks: Sequence[Task]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Every task on every way.
@@ -33,13 +37,16 @@ def judge(bench: Bench, tasks: Sequence[Task]) -> tuple[list[dict[str, Any]], di
     Returns:
         rows of :class:`unveil.tasks.result.Result`, and for the tasks that judged nothing what they lacked.
     """
-    rows, left = [], {}
+    rows, left, able = [], {}, {}
     for name in bench.ways:
         for task in tasks:
             if reason := task.lacks(bench, name):
                 left.setdefault(task.name, reason)
                 continue
+            able.setdefault(task, name)
             bench.say(f"judging {name}: {task.name}")
             rows += [result.row() for result in task.judge(bench, name)]
+    for task, name in able.items() if bench.controls else ():
+        rows += [result.row() for result in task.controls(bench, name)]
     judged = {row["task"] for row in rows}
     return rows, {name: reason for name, reason in left.items() if name not in judged}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ ASKED = {"crops": dict(PLAIN, area=(0.3, 1.0)), "small views": dict(PLAIN, area=
 
 
 def check_kind(kind_class: type[Kind], **settings: Any) -> None:
-    """All checks of a kind: planted set, views, statistics, drawing, and settings that read new data alike.
+    """All checks of a kind: planted set, views, corruptions, statistics, drawing, and settings that read new data alike.
 
     Args:
         kind_class: checked with its planted samples, so it must not need outside data.
@@ -35,6 +37,7 @@ def check_kind(kind_class: type[Kind], **settings: Any) -> None:
     train = planted(kind)[0]
     batch = train.batch(torch.arange(8))
     check_views(kind, batch)
+    check_corruptions(kind, train.batch(torch.arange(64)))
     figures = kind.statistics(batch)
     assert figures.shape[0] == len(batch) and figures.dim() == 2 and figures.isfinite().all(), \
         f"{kind.name}: statistics must be finite (batch, figures), they are {tuple(figures.shape)}"
@@ -80,6 +83,38 @@ def check_views(kind: Kind, batch: Batch) -> None:
             assert torch.allclose(whole.values, torch.cat([part.values for part in parts]), rtol=1e-5, atol=1e-6), \
                 f"{kind.name}, {name}: a batch cut in two is viewed otherwise: key every draw by batch.keys"
         _check_work(kind, name, batch, asked)
+
+
+def check_corruptions(kind: Kind, batch: Batch) -> None:
+    """Corruptions are keyed draws that keep shape and missing values, and are on average the farther the more severe."""
+    assert kind.corruptions, f"{kind.name}: there is nothing that it can be corrupted by"
+    for name in kind.corruptions:
+        before, distances = batch.values.clone(), []
+        for severity in range(1, 6):
+            changed = _corrupted(kind, batch, name, severity)
+            assert torch.equal(batch.values, before), f"{kind.name}, {name}: the corruption changed the sample itself"
+            assert changed.values.shape == before.shape and changed.values.isfinite().all(), \
+                f"{kind.name}, {name} {severity}: values are not finite or of another shape"
+            assert torch.equal(changed.values, _corrupted(kind, batch, name, severity).values), \
+                f"{kind.name}, {name} {severity}: the same generator corrupts otherwise"
+            halves = [_corrupted(kind, _rows(batch, part), name, severity).values for part in (slice(0, 32), slice(32, None))]
+            assert torch.allclose(changed.values, torch.cat(halves), rtol=1e-5, atol=1e-6), \
+                f"{kind.name}, {name} {severity}: a batch cut in two is corrupted otherwise: key every draw by batch.keys"
+            distances.append(float((changed.values - before).flatten(1).norm(dim=1).mean()))
+        assert distances[0] > 0, f"{kind.name}, {name}: severity 1 changes nothing"
+        assert all(b >= a * (1 - 1e-3) for a, b in pairwise(distances)), \
+            f"{kind.name}, {name}: a higher severity changes less: {', '.join(f'{x:.3g}' for x in distances)}"
+        valid = torch.ones(len(batch), *before.shape[2:], dtype=torch.bool)
+        valid.flatten(1)[:, :3] = False
+        holed = replace(batch, values=before * valid[:, None], valid=valid)
+        changed = _corrupted(kind, holed, name, 5)
+        assert (changed.values * ~changed.valid[:, None] == 0).all(), f"{kind.name}, {name}: a missing value got a value"
+        _, waits = watched(lambda name=name: _corrupted(kind, batch, name, 3))
+        assert not waits, f"{kind.name}, {name}: waits for the device, by {', '.join(sorted(set(waits)))}"
+
+
+def _corrupted(kind: Kind, batch: Batch, name: str, severity: int) -> Batch:
+    return kind.corrupt(batch, name, severity, Generator("check corruptions"))
 
 
 def _check_view(kind: Kind, name: str, view: Batch, batch: Batch, asked: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The log of a run: JSON lines while it goes, a table at its end, TensorBoard where it is installed."""
+"""The log of a run: JSON lines while it goes, a table at its end, and others' loggers beside them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import csv
 import importlib.util
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from unveil.training.checkpoint import unwritable, write_atomic
+from unveil.training.loggers import Careful
 
 
 class Log:
@@ -18,24 +20,25 @@ class Log:
     Args:
         folder: of the run's checkpoints' parent; None writes nothing.
         start: rows beyond this step are from before a kill and are dropped.
+        logger: ``"wandb"``, ``"mlflow"`` or ``"none"``.
+        say: tells the user a sentence.
 
     Attributes:
         kept: earlier rows of the same run.
     """
 
-    def __init__(self, folder: Path | None, start: int = 0):
+    def __init__(self, folder: Path | None, start: int = 0, logger: str = "none", say: Callable[[str], None] = lambda text: None):
         self.folder = folder.parent if folder else None
         self.path = self.folder / "metrics.jsonl" if folder else None
-        self.start, self.board, self.kept = start, None, []
+        self.start, self.say, self.kept, self.loggers = start, say, [], []
+        self.names = ["tensorboard"] * bool(importlib.util.find_spec("tensorboard")) + [logger] * (logger != "none")
 
     def __enter__(self) -> Log:
         if self.path:
             self.kept = [row for row in read(self.path) if row["step"] <= self.start]
             write_atomic(self.path, "".join(json.dumps(row) + "\n" for row in self.kept).encode())
             self.stream = open(self.path, "a")
-            if importlib.util.find_spec("tensorboard"):
-                from torch.utils.tensorboard import SummaryWriter
-                self.board = SummaryWriter(self.folder / "tensorboard", purge_step=self.start)
+            self.loggers = [Careful(name, self.folder, self.start, self.say) for name in self.names]
         return self
 
     def write(self, row: dict) -> None:
@@ -45,10 +48,9 @@ class Log:
                 self.stream.flush()
             except OSError as why:
                 raise unwritable(self.path, why) from why
-        if self.board:
-            for name, value in row.items():
-                if isinstance(value, float):
-                    self.board.add_scalar(name, value, row["step"])
+        figures = {name: value for name, value in row.items() if isinstance(value, float)}
+        for logger in self.loggers:
+            logger.log(row["step"], figures)
 
     def __exit__(self, *error) -> None:
         if self.path:
@@ -60,8 +62,8 @@ class Log:
             writer.writeheader()
             writer.writerows(rows)
             write_atomic(self.path.with_suffix(".csv"), table.getvalue().encode())
-        if self.board:
-            self.board.close()
+        for logger in self.loggers:
+            logger.close(failed=error[0] is not None)
 
 
 def read(path: Path) -> list[dict]:

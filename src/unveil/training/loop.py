@@ -64,14 +64,15 @@ class Loop:
             ``recall(rows)``, ``findings``; may be None.
         show: called at each logging step with the row.
         say: tells the user a sentence.
+        snapshot: called by the first process after each of the settings' snapshot steps, with the steps made.
     """
 
     def __init__(self, method: Method, kind, samples: Samples, settings: Training, *, seed: int = 0, folder: Path | None = None,
                  definition: str = "", monitor=None, show: Callable[[dict], None] = lambda row: None,
-                 say: Callable[[str], None] = lambda text: None):
+                 say: Callable[[str], None] = lambda text: None, snapshot: Callable[[int], None] = lambda done: None):
         self.method, self.kind, self.samples, self.settings, self.seed = method, kind, samples, settings, seed
         self.folder, self.definition, self.monitor, self.show, self.say = folder, definition, monitor, show, say
-        self.total = settings.total(len(samples))
+        self.total, self.snapshot, self.snapshot_steps = settings.total(len(samples)), snapshot, settings.snapshot_steps(len(samples))
         self.log_every = max(1, min(20, self.total // 50))
         self.interrupted = False
 
@@ -88,7 +89,8 @@ class Loop:
         self.module, self.optimiser = self.fabric.setup(self.method, self.optimiser)
         self.feed = Feed(self.samples, self.seed, self.settings.batch // self.settings.accumulate, self.fabric.global_rank,
                          self.fabric.world_size)
-        with Log(self.folder if self.fabric.is_global_zero else None, start) as log, _Interrupts(self):
+        home = self.folder if self.fabric.is_global_zero else None
+        with Log(home, start, self.settings.logger, self.say) as log, _Interrupts(self):
             if self.monitor:
                 self.monitor.recall(log.kept)
             ending = self._steps(start, log)
@@ -111,6 +113,8 @@ class Loop:
         for index in range(start, self.total):
             output, rates = self._update(index)
             done = index + 1
+            if done in self.snapshot_steps and self.fabric.is_global_zero:
+                self.snapshot(done)
             if done % self.log_every and done < self.total and not self.interrupted:
                 continue
             row = self._row(done, output, rates, began, cpu_began)

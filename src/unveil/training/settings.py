@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from unveil.contracts import Count, Fraction, NotNegative, Positive
+from unveil.contracts import Count, Fraction, NotNegative, Positive, Range
+from unveil.training.loggers import needed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Training:
         devices: processes on this machine.
         compile: use ``torch.compile``; ``"auto"`` does on a GPU.
         checkpoint_every: steps between checkpoints; None makes about one a minute.
+        snapshots: copies of the kept encoder that are left on the way, evenly spaced, the last at the end; 0 leaves none.
+        logger: where figures are also sent, by the package of that name; nothing is sent unless one is named.
         stop_unhealthy: end the run when the diagnosis names a fault.
         memory_share: share of the memory limit that a step may take by its estimate.
     """
@@ -47,9 +50,18 @@ class Training:
     devices: Count = 1
     compile: Literal["auto", "yes", "no"] = "no"
     checkpoint_every: Count | None = None
+    snapshots: Annotated[int, Range(0)] = 0
+    logger: Literal["none", "wandb", "mlflow"] = "none"
     stop_unhealthy: bool = True
     memory_share: Fraction = 0.8
+
+    def __post_init__(self) -> None:
+        needed(self.logger)
 
     def total(self, count: int) -> int:
         """Steps of a run on ``count`` samples."""
         return self.steps or max(1, round(self.epochs * count / self.batch))
+
+    def snapshot_steps(self, count: int) -> set[int]:
+        """Steps of a run on ``count`` samples after which the kept encoder is copied."""
+        return {max(1, round(self.total(count) * (k + 1) / self.snapshots)) for k in range(self.snapshots)}

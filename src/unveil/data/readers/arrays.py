@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.data.labels import numeric
 from unveil.data.options import Options
 from unveil.data.records import Records
 from unveil.errors import Unusable
@@ -15,6 +16,7 @@ NAME = "arrays"
 KINDS = ("image", "signal")
 VALUES = ("x", "values", "data", "arr_0", "images", "signals", "features")
 LABELS = ("y", "labels", "label", "target", "targets")
+DENSE = ("dense",)
 GROUPS = ("groups", "group", "subject", "subjects", "patient")
 
 
@@ -60,6 +62,10 @@ def from_arrays(held: np.ndarray | Mapping[str, np.ndarray], options: Options, s
     """Records of an array whose first axis counts samples, or of a table that also holds labels and groups by name."""
     held = held if isinstance(held, Mapping) else {"x": held}
     lower = {name.lower(): np.asarray(value) for name, value in held.items()}
+    wanted = None if options.target_file else (options.targets or "").lower()
+    target = lower.pop(wanted, None) if wanted else None
+    if wanted and target is None:
+        raise Unusable(f"{source} holds {', '.join(held)}; none is called {options.targets!r}, which --targets names")
     values = _first(lower, VALUES)
     if values is None:
         raise Unusable(f"{source} holds {', '.join(held)}; none is called {', '.join(VALUES)}: rename the one with the samples")
@@ -73,11 +79,28 @@ def from_arrays(held: np.ndarray | Mapping[str, np.ndarray], options: Options, s
         if column is not None and len(column) != len(values):
             raise Unusable(f"{source} has {len(values)} samples but {len(column)} {name}")
         columns[name] = None if column is None else column.astype(str)
+    names = [f"{source}[{i}]" for i in range(len(values))]
+    if target is not None:
+        if target.shape != (len(values),):
+            raise Unusable(f"{source} has {len(values)} samples, but {options.targets} is {'x'.join(map(str, target.shape))}; "
+                           "targets are one number a sample")
+        columns["targets"] = numeric(target.astype(str).tolist(), names, options.targets)
+    columns["dense"] = _dense(_first(lower, DENSE), values, source)
     if "rate" in lower and (lower["rate"].size != 1 or lower["rate"].dtype.kind not in "uif"):
         raise Unusable(f"rate in {source} must be one number: samples a second")
     rate = float(lower["rate"].item()) if "rate" in lower else options.rate
-    return Records([f"{source}[{i}]" for i in range(len(values))], lambda i: np.asarray(values[i]), layout=options.layout,
-                   rate=rate, array=values, **columns)
+    return Records(names, lambda i: np.asarray(values[i]), layout=options.layout, rate=rate, array=values, **columns)
+
+
+def _dense(labels: np.ndarray | None, values: np.ndarray, source: str) -> np.ndarray | None:
+    """Labels of places as the kinds want them."""
+    if labels is None:
+        return None
+    shape = "x".join(map(str, labels.shape))
+    if labels.dtype.kind not in "ui" or labels.shape[:1] != values.shape[:1] or labels.ndim < 2:
+        raise Unusable(f"dense in {source} is {labels.dtype} of {shape}; it must hold one class number, an integer, for every place of "
+                       f"the {len(values)} samples")
+    return labels
 
 
 def _first(held: Mapping[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray | None:

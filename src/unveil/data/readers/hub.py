@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from unveil.data.labels import numeric
 from unveil.data.options import Options
 from unveil.data.readers.pictures import decode
 from unveil.data.records import Records, Unreadable
@@ -55,7 +56,10 @@ def read(path: Path | str, options: Options) -> Records:
     label, group = _named(features, options.labels, LABELS, path), _named(features, options.groups, GROUPS, path)
     if label is None and not options.labels:
         label = next((name for name, feature in features.items() if type(feature).__name__ == "ClassLabel"), None)
+    target = _named(features, options.targets, (), path) if options.targets else None
+    label = None if label == target else label
     labels = np.array([word for rows in splits.values() for word in _words(rows, label)])
+    targets = [word for rows in splits.values() for word in _words(rows, target)]
     groups = np.array([word for rows in splits.values() for word in _words(rows, group)])
     of = np.repeat(list(splits), [len(rows) for rows in splits.values()])
     notes, test = [], of == "test"
@@ -67,6 +71,7 @@ def read(path: Path | str, options: Options) -> Records:
     names = [f"{path} {name}[{i}]" for name, rows in splits.items() for i in range(len(rows))]
     layout = "hwc" if _is_picture(features[column]) else options.layout
     return Records(names, _loader(splits, column, features), layout=layout, rate=options.rate, notes=notes,
+                   targets=numeric(targets, names, options.targets) if any(targets) else None,
                    labels=labels if any(labels) else None, groups=groups if any(groups) else None,
                    test=test if test.any() else None)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from unveil.data.columns import cell_numbers
+from unveil.data.labels import numeric
 from unveil.data.options import Options
 from unveil.data.readers.pictures import walk
 from unveil.data.records import Records, Unreadable
@@ -45,6 +46,7 @@ class Case:
     head: Head | None
     label: str = ""
     fault: str = ""
+    target: str = ""
 
 
 def detect(path: Path) -> str | None:
@@ -69,10 +71,9 @@ def read(path: Path, options: Options) -> Records:
     tests = {file for file in heads if file.endswith("_TEST.ts") and file.removesuffix("_TEST.ts") + "_TRAIN.ts" in heads}
     names = [f"{case.file} line {case.line}" if case.line else case.file for case in cases]
     labels = np.array([case.label for case in cases])
-    targets = [file for file, head in heads.items() if head.target]
-    notes = [f"{file}: cases end with a number to predict, which is not used as a label" for file in targets]
-    return Records(names, lambda i: _values(cases[i]), layout="ct", rate=options.rate, notes=notes,
-                   labels=labels if any(labels) else None,
+    targets = [case.target for case in cases]
+    return Records(names, lambda i: _values(cases[i]), layout="ct", rate=options.rate, labels=labels if any(labels) else None,
+                   targets=numeric(targets, names, "the target") if any(target.strip("?") for target in targets) else None,
                    groups=np.array([case.file for case in cases]) if options.groups == "files" else None,
                    test=np.array([case.file in tests for case in cases]) if tests else None)
 
@@ -95,7 +96,8 @@ def _cases(file: str) -> list[Case]:
             for number, content in enumerate(stream, line + 1):
                 text = content.decode("utf-8", "replace").strip()
                 if text and text[0] not in "#%":
-                    cases.append(Case(file, number, start, head, *_label(text, head)))
+                    target = text.rpartition(":")[2].strip() if head.target else ""
+                    cases.append(Case(file, number, start, head, *_label(text, head), target))
                 start += len(content)
     except (Unreadable, OSError) as why:
         return [Case(file, 0, 0, None, fault=str(why))]

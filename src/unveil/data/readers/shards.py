@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.data.labels import numeric
 from unveil.data.options import Options
 from unveil.data.readers.pictures import ENDINGS, decode, walk
 from unveil.data.records import Records, Unreadable
@@ -34,6 +35,7 @@ class Place:
     fault: str = ""
     label: str = ""
     group: str = ""
+    target: str = ""
 
 
 def detect(path: Path) -> str | None:
@@ -74,7 +76,8 @@ def read(path: Path, options: Options) -> Records:
     if not options.labels and len(labels) > 10 and len(set(labels)) == len(labels):
         notes.append("every sample has a label of its own: they are taken for captions, not classes")
         labels = labels[:0]
-    return Records([f"{place.shard}/{place.key}".rstrip("/") for place in places], lambda i: _load(places[i], options),
+    names, targets = [f"{place.shard}/{place.key}".rstrip("/") for place in places], [place.target for place in places]
+    return Records(names, lambda i: _load(places[i], options), targets=numeric(targets, names, options.targets) if any(targets) else None,
                    layout=options.layout if options.kind == "signal" else "hwc", rate=options.rate, notes=notes,
                    labels=labels if any(labels) else None, groups=groups if any(groups) else None)
 
@@ -103,7 +106,7 @@ def _place(shard: str, key: str, sample: Members, options: Options) -> Place:
     start, size = sample.values[chosen[0]]
     wanted = GROUPS if options.groups in (None, "files") else (plain(options.groups),)
     return Place(shard, key, start, size, chosen[0] not in arrays, label=_label(key, sample, options),
-                 group=_fact(sample.facts, wanted))
+                 group=_fact(sample.facts, wanted), target=_target(sample, options))
 
 
 def _label(key: str, sample: Members, options: Options) -> str:
@@ -113,7 +116,15 @@ def _label(key: str, sample: Members, options: Options) -> str:
         return ""
     if options.labels:
         return sample.words.get(options.labels) or _fact(sample.facts, (plain(options.labels),))
-    return sample.words.get("cls") or _fact(sample.facts, LABELS) or sample.words.get("txt", "")
+    known = tuple(name for name in LABELS if name != plain(options.targets or ""))
+    return sample.words.get("cls") or _fact(sample.facts, known) or sample.words.get("txt", "")
+
+
+def _target(sample: Members, options: Options) -> str:
+    """What an ending or a key of the ``.json`` gives that the options name."""
+    if options.target_file or not options.targets:
+        return ""
+    return sample.words.get(options.targets) or _fact(sample.facts, (plain(options.targets),))
 
 
 def _fact(facts: Mapping[str, object], known: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.data.labels import numeric
 from unveil.data.options import Options
 from unveil.data.readers.pictures import walk
 from unveil.data.records import Records, Unreadable
@@ -33,6 +34,7 @@ class Run:
     held: np.ndarray | Unreadable
     label: str = ""
     group: str = ""
+    target: str = ""
 
 
 def detect(path: Path) -> str | None:
@@ -48,8 +50,8 @@ def read(path: Path, options: Options) -> Records:
     Raises:
         Unusable: where no file can be used, or there are no folders to take labels from.
     """
-    beside = options.label_file and options.label_file.resolve()
-    files = [str(path)] if path.is_file() else [file for file in walk(path, {".csv"}) if Path(file).resolve() != beside]
+    beside = [file.resolve() for file in (options.label_file, options.target_file) if file]
+    files = [str(path)] if path.is_file() else [file for file in walk(path, {".csv"}) if Path(file).resolve() not in beside]
     tables: dict[str, Table | Unreadable] = {}
     for file in files:
         try:
@@ -69,8 +71,10 @@ def read(path: Path, options: Options) -> Records:
         return runs[i].held
 
     labels = _folders(path, runs) if options.labels == "folders" else np.array([run.label for run in runs])
+    names, targets = [run.name for run in runs], [run.target for run in runs]
     groups = np.array([run.file if options.groups == "files" else run.group for run in runs])
-    return Records([run.name for run in runs], load, layout="ct", labels=labels if any(labels) else None, rate=rate,
+    return Records(names, load, layout="ct", labels=labels if any(labels) else None, rate=rate,
+                   targets=numeric(targets, names, options.targets) if any(targets) else None,
                    groups=groups if len(set(groups)) > 1 else None, channels=channels, notes=_notes(good, channels, path))
 
 
@@ -96,7 +100,8 @@ def _runs(file: str, table: Table | Unreadable, channels: list[str], rate: float
     for i, (start, stop) in enumerate(pairwise(edges)):
         part = table.word(table.recording, i)
         yield Run(f"{file} lines {lines[start]}-{lines[stop - 1]}" if len(edges) > 2 else file, file, values[:, start:stop],
-                  table.word(table.label, i), table.word(table.group, i) or (f"{file} {part}" if part else file))
+                  table.word(table.label, i), table.word(table.group, i) or (f"{file} {part}" if part else file),
+                  table.word(table.target, i))
 
 
 def _misfit(table: Table, channels: list[str], rate: float | None) -> Unreadable | None:

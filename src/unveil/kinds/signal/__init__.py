@@ -14,6 +14,8 @@ from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind, templates
+from unveil.kinds.signal.corrupt import LEVELS, corrupted
+from unveil.kinds.signal.view import crop, varied
 from unveil.randomness import Generator
 
 
@@ -31,6 +33,7 @@ class Signal(Kind):
     """
 
     name = "signal"
+    corruptions = tuple(LEVELS)
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False):
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
@@ -40,6 +43,7 @@ class Signal(Kind):
         if self.triads and records.channels and len(records.channels) % 3:
             raise Unusable(f"kind.triads needs groups of three channels, there are {len(records.channels)}")
         pieces, owner, starts, faults = self._read(records)
+        dense = None if records.dense is None else self._places(records, owner, starts)
         if not pieces:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
             raise Unusable(f"no recording gives a window of {self.window} values. {reasons}. "
@@ -58,11 +62,12 @@ class Signal(Kind):
             return flat[:, at].transpose(0, 1), ~missing[at] if any_missing else None
 
         labels, classes = encode_labels(records.labels)
-        groups, _ = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
+        groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
         rate = self.rate or records.rate
         return Samples(
             fetch, len(start), shape=(self.window,), channels=len(flat), axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
-            unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes, groups=groups[source],
+            unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
+            targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source], group_names=people,
             test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
             notes=records.notes)
 
@@ -96,8 +101,30 @@ class Signal(Kind):
             offset += x.shape[1]
         return pieces, owner, starts, faults
 
+    def _places(self, records: Records, owner: list[np.ndarray], starts: list[np.ndarray]) -> np.ndarray:
+        """Class numbers of the values of every window ``(n, window)``, of the nearest value where series are resampled.
+
+        Raises:
+            Unusable: where a series has not a label a value.
+        """
+        cut, offset = [], 0
+        for mine, start in zip(owner, starts, strict=True):
+            i = mine[0]
+            labels, series = records.dense[i], _channels_first(records.load(i), records.layout)
+            if labels.shape != series.shape[1:]:
+                raise Unusable(f"{records.names[i]} has {series.shape[1]} values in time, but dense has labels of "
+                               f"{'x'.join(map(str, labels.shape))}: give one label a value in time")
+            at = np.arange(len(labels)) if self._kept(records.rate) else np.arange(0, len(labels) - 1, records.rate / self.rate).round()
+            cut.append(np.lib.stride_tricks.sliding_window_view(labels[at.astype(int)], self.window)[start - offset])
+            offset += len(at)
+        return np.concatenate(cut)
+
+    def _kept(self, rate: float | None) -> bool:
+        """Whether series stay at the rate of their source."""
+        return self.rate is None or rate is None or self.rate == rate
+
     def _resampled(self, x: np.ndarray, rate: float | None) -> np.ndarray:
-        if self.rate is None or rate is None or self.rate == rate:
+        if self._kept(rate):
             return x
         at = np.arange(0, x.shape[1] - 1, rate / self.rate)
         return np.stack([np.interp(at, np.arange(x.shape[1]), channel) for channel in x]).astype(np.float32)
@@ -119,23 +146,12 @@ class Signal(Kind):
             first = generator.uniform(1, keys=keys) * (1 - share)
             batch = crop(batch, first, share, out)
         if strength > 0:
-            batch = replace(batch, values=self._varied(batch.values, keys, strength, generator))
+            batch = replace(batch, values=varied(batch.values, keys, strength, self.triads, self.rest, generator))
         return batch
 
-    def _varied(self, x: Tensor, keys: Tensor, strength: float, generator: Generator) -> Tensor:
-        channels = x.shape[1]
-        if self.triads:
-            turn = rotations(generator.normal(3, keys=keys) * (0.05 * strength))
-            x = (turn[:, None] @ x.unflatten(1, (-1, 3))).flatten(1, 2)
-        spread = x.std(-1, keepdim=True)
-        centre = x.mean(-1, keepdim=True)
-        gain = (generator.normal(channels, 1, keys=keys) * (0.1 * strength)).exp()
-        shift = generator.normal(channels, 1, keys=keys) * (0.1 * strength)
-        noise = generator.normal(channels, x.shape[-1], keys=keys) * (0.1 * strength)
-        x = centre + (x - centre) * gain + (shift + noise) * spread
-        if self.rest is None or channels == 1:
-            return x
-        return torch.where(generator.uniform(channels, 1, keys=keys) < 0.03 * strength, self.rest.to(x), x)
+    def corrupted(self, batch: Batch, name: str, severity: int, generator: Generator) -> Tensor:
+        """Noise, a drifting baseline, wrong gains, lost channels, gaps, time that runs unevenly; see :mod:`.corrupt`."""
+        return corrupted(batch, name, severity, self.rest, generator)
 
     def statistics(self, batch: Batch) -> Tensor:
         """Mean, deviation, least, greatest and mean absolute difference of each channel."""
@@ -176,30 +192,3 @@ def _channels_first(x: np.ndarray, layout: str | None) -> np.ndarray:
         raise Unusable(f"a series of {'x'.join(map(str, x.shape))} can have its channels first or last. Say which:\n"
                        "  --layout ct\n  --layout tc")
     return x.T if layout == "tc" else x
-
-
-def crop(batch: Batch, first: Tensor, share: Tensor, out: int) -> Batch:
-    """The part of each series that starts at ``first (B, 1)`` and covers ``share (B, 1)``, both in shares of its length,
-    read at ``out`` points by linear interpolation."""
-    whole = batch.values.shape[-1]
-    at = (first + share * ((torch.arange(out, device=first.device) + 0.5) / out)) * whole - 0.5
-    at = at.clamp(0, whole - 1)
-    left = at.long().clamp_max(whole - 2) if whole > 1 else at.long()
-    right = (left + 1).clamp_max(whole - 1)
-    weight = (at - left)[:, None]
-    pick = lambda x, index: x.gather(-1, index[:, None].expand(-1, x.shape[1], -1))
-    values = pick(batch.values, left) * (1 - weight) + pick(batch.values, right) * weight
-    valid = None if batch.valid is None else batch.valid.gather(1, left) & batch.valid.gather(1, right)
-    low, length = batch.box[:, :1], batch.box[:, 1:] - batch.box[:, :1]
-    start = low + first[..., None] * length
-    return replace(batch, values=values, valid=valid, box=torch.cat([start, start + share[..., None] * length], 1))
-
-
-def rotations(axis: Tensor) -> Tensor:
-    """Rotation matrices ``(B, 3, 3)`` about ``axis (B, 3)`` by its length in radians (Rodrigues)."""
-    angle = axis.norm(dim=-1, keepdim=True).clamp_min(1e-8)
-    x, y, z = (axis / angle).unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).view(-1, 3, 3)
-    sin, cos = angle.sin()[..., None], angle.cos()[..., None]
-    return torch.eye(3, device=axis.device) + sin * cross + (1 - cos) * (cross @ cross)

@@ -1,1 +1,0 @@
-"""How an encoder leaves, and how others' come in."""

@@ -1,0 +1,95 @@
+"""Encoders as ONNX graphs, for programs that know neither torch nor this package."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unveil.contracts import Batch, Encoder
+from unveil.errors import Unusable
+
+OPSET = 18
+FILE = "model.onnx"
+OUTPUTS = ("pooled", "local")
+
+
+class Graph(nn.Module):
+    """From ``values (B, C, *shape)`` in the kind's own units to ``pooled (B, D)`` and ``local (B, N, D)``; the standardisation is
+    the encoder's, so it lies inside."""
+
+    def __init__(self, encoder: Encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        one = torch.zeros(1, dtype=torch.long)  # ids name samples and shape nothing: a constant, so that the batch stays free
+        features = self.encoder(Batch(values, one, one))
+        return features.pooled, features.local
+
+
+@torch.no_grad()
+def write(encoder: Encoder, folder: Path) -> dict[str, Any]:
+    """Writes the graph, with a free batch axis.
+
+    Raises:
+        Unusable: where a package is missing, or the encoder cannot be traced.
+    """
+    library()
+    graph, example = Graph(encoder).eval(), torch.zeros(2, encoder.spec.channels, *encoder.spec.shape)
+    graph(example)  # tables that are made once are made here: what they were filled with while tracing would outlive it
+    try:
+        with quietly():
+            made = torch.onnx.export(graph, (example,), dynamo=True, opset_version=OPSET, input_names=["values"],
+                                     output_names=list(OUTPUTS), dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False)
+            (folder / FILE).write_bytes(made.model_proto.SerializeToString())
+    except Exception as why:  # an operator without a form in ONNX, a size that depends on values, over 2 GB: many classes
+        raise Unusable(f"{type(encoder).__name__} cannot be written as ONNX ({type(why).__name__}: {_first_line(why)}): "
+                       "use --to safetensors") from why
+    return {"file": FILE, "opset": OPSET, "outputs": {"pooled": ["batch", encoder.width], "local": ["batch", "tokens", encoder.width]}}
+
+
+def answer(folder: Path, encoder: Encoder) -> Callable[[Tensor], dict[str, Tensor]]:
+    """What onnxruntime makes of the file: ``values`` to its outputs by name."""
+    session = library().InferenceSession(str(folder / FILE), providers=["CPUExecutionProvider"])
+    return lambda values: dict(zip(OUTPUTS, map(torch.from_numpy, session.run(list(OUTPUTS), {"values": values.numpy()}))))
+
+
+def library():
+    """The onnxruntime package.
+
+    Raises:
+        Unusable: where it, or what writes graphs, is not there.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as why:
+        raise Unusable(f"--to onnx needs the packages onnx, onnxscript and onnxruntime ({why}): pip install 'unveil[onnx]'") from why
+    onnxruntime.set_default_logger_severity(3)
+    return onnxruntime
+
+
+@contextlib.contextmanager
+def quietly():
+    """Without what the exporter tells of its own stages."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _first_line(why: Exception) -> str:
+    return next(iter(str(why).strip().splitlines()), "")[:200]

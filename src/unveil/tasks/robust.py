@@ -1,0 +1,64 @@
+"""What corruption of the samples does to a probe that was fitted on clean ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from unveil.contracts import Count
+from unveil.randomness import Generator
+from unveil.tasks.bench import Bench, right, some
+from unveil.tasks.linear import predict, probe, protocol
+from unveil.tasks.result import Result
+from unveil.tasks.task import Task
+
+SEVERITIES = (1, 2, 3, 4, 5)
+
+
+class Robust(Task):
+    """The linear probe on corrupted test samples: the kind's corruptions at five severities (Hendrycks and Dietterich 2019).
+
+    Args:
+        samples: test samples, at most.
+    """
+
+    name = "robust"
+
+    def __init__(self, *, samples: Count = 500):
+        self.samples = samples
+
+    def lacks(self, bench: Bench, name: str) -> str:
+        return super().lacks(bench, name) or ("" if getattr(bench.kind, "corruptions", ()) else "samples of a kind that can be corrupted")
+
+    def judge(self, bench: Bench, name: str) -> Iterator[Result]:
+        score = self._scores(bench, name)
+        severities = (0, *SEVERITIES)
+        mean = {severity: np.mean([score[each, severity] for each in bench.kind.corruptions], 0) for severity in severities}
+        rows = score | {("mean", severity): values for severity, values in mean.items()}
+        for (corruption, severity), values in rows.items():
+            over = f"mean over {', '.join(bench.kind.corruptions)}" if corruption == "mean" else corruption
+            if severity or corruption == "mean":
+                yield bench.result(name, name, [values], task=self.name, labels=None, n_train=len(bench.labelled(None, 0)),
+                                   at={"corruption": corruption, "severity": severity},
+                                   protocol=f"{protocol(bench, None)}; learned on clean samples, "
+                                            f"scored on {len(values[np.isfinite(values)])} that are corrupted, {over}")
+
+    @torch.no_grad()
+    def _scores(self, bench: Bench, name: str) -> dict[tuple[str, int], np.ndarray]:
+        """Right or wrong ``(n_test,)`` for each corruption and severity; severity 0 is clean."""
+        test, w = bench.split.test, probe(bench, name)
+        asked = some(len(test), self.samples)
+        answer = lambda batch: right(predict(w[None], bench.ways[name].describe(batch).float())[0], test.labels[at])
+        found = {(each, severity): np.full(len(test), np.nan) for each in bench.kind.corruptions for severity in (0, *SEVERITIES)}
+        tick = bench.counter(f"{name}: corrupted samples described", len(asked) * (1 + len(SEVERITIES) * len(bench.kind.corruptions)))
+        for at in np.array_split(asked, -(-len(asked) // 256)):
+            batch = test.batch(torch.as_tensor(at)).to(bench.device)
+            clean = answer(batch)
+            tick(len(at))
+            for each, severity in found:
+                seen = severity and bench.kind.corrupt(batch, each, severity, Generator(bench.seed, "corrupt", each, device=bench.device))
+                found[each, severity][at] = answer(seen) if severity else clean
+                tick(len(at) * bool(severity))
+        return found

@@ -1,0 +1,134 @@
+"""Studies: matched arms, rows that are made once, and a kill that changes nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tiny import series
+from unveil.cli import main
+from unveil.errors import Unusable
+from unveil.studies.compare import comparison
+from unveil.studies.study import finished, load_studies, load_study, row_hash, run_study, study_names
+from unveil.tasks.result import Result
+
+SHARED = {"kind.window": 32, "train.steps": 30, "train.batch": 8, "train.checkpoint_every": 5,
+          "encoder": {"name": "conv", "width": 16, "stages": 2}, "method.hidden": 16, "method.projection": 8}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "data.npz", x=series(32), y=np.array(["still", "swings"] * 16), groups=np.arange(32) // 4)
+    return tmp_path
+
+
+def written(place: Path, name: str, **held) -> str:
+    held = {"question": "q", "data": str(place / "data.npz"), "options": {"kind": "signal", "layout": "ct"}, "budgets": [2, None],
+            "draws": 2, "seeds": 2, "folds": [[0, 1]], "settings": SHARED, "claim": "Hot beats cold.", "arm": "hot", "over": ["cold"],
+            "arms": {"hot": {"method": "simclr"}, "cold": {"method": "simclr", "method.temperature": 0.2}}} | held
+    path = place / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(held, sort_keys=False))
+    return str(path)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {file.name: json.loads(file.read_text())["hash"] for file in folder.glob("*/*.json")}
+
+
+def test_a_killed_study_gives_the_same_rows_and_the_same_verdict(place):
+    name = written(place, "small")
+    words = [sys.executable, "-m", "unveil.cli", "reproduce", name, "--out"]
+    started = subprocess.Popen([*words, "killed", "--results", "killed/rows"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    waited = time.time()
+    while not list(place.glob("killed/small/cold-s0-f0/checkpoints/*")) and started.poll() is None and time.time() - waited < 60:
+        time.sleep(0.02)
+    started.send_signal(signal.SIGKILL)
+    assert started.wait() == -signal.SIGKILL, "it was killed in the middle of the second arm"
+    assert hashes(place / "killed" / "rows").keys() == {"hot-s0.json"}
+    for out in ("killed", "whole"):
+        assert main(["reproduce", name, "--out", out, "--results", f"{out}/rows"]) == 0
+    assert hashes(place / "killed" / "rows") == hashes(place / "whole" / "rows") and len(hashes(place / "whole" / "rows")) == 4
+    verdict = [json.loads((place / out / "results.json").read_text())["verdicts"] for out in ("killed", "whole")]
+    assert [held[0] | {"cost": 0, "why": ""} for held in verdict][0] == [held[0] | {"cost": 0, "why": ""} for held in verdict][1]
+
+
+def test_a_row_says_all_and_its_hash_is_of_what_can_be_repeated(place):
+    study = load_study(written(place, "small"))
+    row, = run_study(study, seeds=1, arms=["hot"], runs=place / "runs")
+    assert row["hash"] == row_hash(row | {"date": "", "seconds": 0, "machine": "x"}) and row["recipe"]["method"]["temperature"] == 0.5
+    changed = json.loads(json.dumps(row))
+    changed["folds"][0]["scores"][0]["values"][0] += 0.01
+    assert row_hash(changed) != row["hash"]
+    score = row["folds"][0]["scores"][0]
+    assert score.keys() >= {field.name for field in fields(Result)} - {"split", "split_name", "seed", "code"}
+    assert len(score["parts"]) == 2, "one a held-out group"
+    ways = {score["features"] for score in row["folds"][0]["scores"]}
+    assert ways == {"encoder", "random init", "raw + PCA", "statistics", "from scratch"}, "the controls are always there"
+
+
+def test_a_row_that_another_study_made_is_not_made_again(place):
+    first = load_study(written(place, "first"))
+    arms = {"warm": {"method": "simclr"}, "other": {"method": "simclr", "method.temperature": 2.0}}
+    second = load_study(written(place, "second", arms=arms, arm="warm", over=["other"]))
+    run_study(first, seeds=1, arms=["hot"], runs=place / "runs")
+    said = []
+    rows = run_study(second, seeds=1, arms=["warm"], runs=place / "runs", say=said.append)
+    assert rows[0]["arm"] == "warm" and rows[0]["study"] == "second" and not said, "nothing was run"
+    assert finished(second, Path("results")).keys() == {("warm", 0)}
+
+
+def test_a_smoke_run_has_no_verdict_and_leaves_the_rows_alone(place, capsys):
+    assert main(["reproduce", written(place, "small"), "--quick", "--out", "quick"]) == 0
+    assert "no verdict: nothing was claimed" in capsys.readouterr().out
+    assert not (place / "results").exists() and len(hashes(place / "quick" / "rows")) == 2
+
+
+@pytest.mark.parametrize("held, said", [
+    ({"arm": "warm"}, "claims something of 'warm', which is none of its arms: hot, cold"),
+    ({"over": ["mild"]}, "claims something of 'mild'"), ({"bugdets": 1}, "unexpected keyword argument")])
+def test_studies_that_cannot_be(place, held, said):
+    with pytest.raises(Unusable, match=said):
+        load_studies(written(place, "small", **held))
+
+
+def test_one_file_may_hold_a_study_for_each_kind(place):
+    name = written(place, "both", kinds={"a": {"settings": {"train.steps": 5}}, "b": {}})
+    first, second = load_studies(name)
+    assert (first.name, second.name) == ("both-a", "both-b")
+    assert first.settings["train.steps"] == 5 and second.settings["train.steps"] == 30
+    with pytest.raises(Unusable, match="both.yaml is several studies: both-a, both-b"):
+        load_study(name)
+    assert load_study("bootleg-image").data == "fashion-mnist" and "bootleg-signal" in study_names()
+
+
+def test_compare_gives_all_arms_one_network_and_one_number_of_steps(place, capsys):
+    words = ["--data", "data.npz", "--kind", "signal", "--layout", "ct", "--hold-out", "0,1", "--budgets", "2,all", "--seeds", "2"]
+    settings = ["--kind.window", "32", "--train.steps", "4", "--train.batch", "8", "--encoder.width", "16", "--encoder.stages", "2"]
+    assert main(["compare", "simclr", "vicreg", *words, *settings, "--out", "out"]) == 0
+    said = capsys.readouterr().out
+    assert "vicreg differs: method.name vicreg instead of simclr" in said and "simclr gives better frozen features than vicreg." in said
+    rows = [json.loads(file.read_text()) for file in (place / "out" / "rows").glob("*/*.json")]
+    assert len(rows) == 4 and len({json.dumps(row["recipe"]["encoder"]) for row in rows}) == 1
+    assert {(row["recipe"]["train"]["steps"], row["recipe"]["train"]["batch"]) for row in rows} == {(4, 8)}
+
+
+@pytest.mark.parametrize("arms, said", [(["simclr"], "two methods at least"), (["simclr", "simclr"], "two arms have one name"),
+                                        (["simclr", "vicrge"], "did you mean 'vicreg'")])
+def test_what_cannot_be_compared(place, arms, said):
+    with pytest.raises(Unusable, match=said):
+        comparison(arms, "data.npz")
+
+
+def test_compare_needs_labels(place):
+    np.savez(place / "bare.npz", x=series(8))
+    assert main(["compare", "simclr", "vicreg", "--data", "bare.npz", "--kind", "signal", "--layout", "ct"]) == 2
