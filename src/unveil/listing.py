@@ -45,7 +45,8 @@ def listing(what: str, console: Console, as_json: bool) -> None:
             return _settings(section, what, console, as_json)
     facts = facts_of(what)
     if not facts:
-        raise Unusable(f"there is nothing called {what!r} to list; try methods, encoders, kinds, tasks, data, studies, or a name from there")
+        raise Unusable(f"there is nothing called {what!r} to list; try methods, encoders, kinds, tasks, data, studies, or a name from "
+                       "there")
     if as_json:
         print(json.dumps(facts))
         return

@@ -87,7 +87,8 @@ def test_further_tasks_say_value_interval_direction_and_number(held):
         "Labels of single tokens", "Attentive probe on local features"]
     assert "<b>.40</b><span>[.38, .42]</span>" in part and "lower is better" in part and "tokens all" in part
     assert "<b>\N{MINUS SIGN}.12</b>" in part, "a gap below zero keeps its sign"
-    assert "<b>20</b></td>" in part and "<b>12.5</b>" in part and "<span>mm</span>" in part and "20 labels a class" in part and "1,200" in part
+    assert "<b>20</b></td>" in part and "<span>mm</span>" in part and "20 labels a class" in part and "1,200" in part
+    assert "<b>12.5</b>" in part and "<b>1.23</b>" in part
 
 
 def of_the_same_split(folder, rows: list[dict]) -> list[dict]:

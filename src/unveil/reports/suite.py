@@ -56,7 +56,8 @@ def _severities(rows: Sequence[Held], kind: str, ways: Sequence[str], within: Se
     below = [(x, "clean" if x == 0 else str(x)) for x in ends]
     shape = dict(height=260, left=6, wide=66, most=4) if large else {}
     chart = line_chart(lines, f"{kind.capitalize()}, by severity. {'; '.join(told)}", below=below, form=share, within=within, **shape)
-    return tag("figure", tag("h3", "Mean of all corruptions, by severity" if large else kind.capitalize()), chart, class_="wide" if large else None)
+    title = "Mean of all corruptions, by severity" if large else kind.capitalize()
+    return tag("figure", tag("h3", title), chart, class_="wide" if large else None)
 
 
 def further(held: Held) -> Markup | None:

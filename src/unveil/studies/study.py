@@ -224,8 +224,9 @@ def _course(folder: Path) -> dict[str, Any]:
 
 
 def row_hash(row: dict[str, Any]) -> str:
-    """Of all in a row that must be the same when it is made again: not of time, date and machine."""
-    folds = [{name: value for name, value in fold.items() if name not in ("seconds", "cpu_seconds")} for fold in row["folds"]]
+    """Of all in a row that is the same when it is made again, by a run that was killed on its way too: not of time, date and machine, nor
+    of what the monitor saw, which begins anew after a kill."""
+    folds = [{name: fold[name] for name in ("split", "steps", "encoder", "loss", "scores")} for fold in row["folds"]]
     return definition({"definition": row["definition"], "folds": folds})
 
 

@@ -84,6 +84,8 @@ def fitted(picture: np.ndarray, size: int, channels: int, convert: bool, smalles
     if picture.dtype.kind == "f" and not np.isfinite(picture).all():
         raise Unreadable("holds values that are not finite")
     if picture.shape[2] != channels:
+        if picture.shape[2] > 4:
+            raise Unreadable(f"has {picture.shape[2]} channels, which are no colours: they are not converted to {channels}")
         if not convert or channels not in (1, 3):
             raise Unreadable(f"has {picture.shape[2]} channels, most have {channels} (--kind.channels 1 or 3 converts)")
         colour = picture[..., :3] if picture.shape[2] >= 3 else picture[..., :1].repeat(3, -1)
