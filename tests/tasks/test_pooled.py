@@ -14,7 +14,7 @@ from unveil.randomness import Generator
 from unveil.tasks.bench import Bench, Way
 from unveil.tasks.calibration import Calibration, calibration_error, place
 from unveil.tasks.cluster import Cluster, ari, kmeans, matched, nmi
-from unveil.tasks.result import bootstrap
+from unveil.tasks.result import jackknife
 from unveil.tasks.retrieve import Retrieve, ranked
 from unveil.tasks.robust import Robust
 from unveil.tasks.shift import Shift
@@ -140,15 +140,22 @@ def test_a_probe_that_is_sure_and_wrong_is_told_apart_from_one_that_knows():
     assert all(moved[name,]["low"] > held[name,]["high"] for name in ("ECE", "Brier", "NLL"))
 
 
-def test_a_bootstrap_over_parts_covers_what_it_should():
-    """Intervals of the mean of 20 parts hold the true mean, 0, in about 95 of 100 sets: 90 at least, for percentiles of so few."""
-    draw = np.random.default_rng(0)
-    held = 0
-    for _ in range(100):
-        sums = np.stack([np.full(20, 5.0), (draw.normal(size=(20, 1)) + draw.normal(size=(20, 5))).sum(1)], 1)
-        low, high = bootstrap(sums, lambda total: total[:, 1] / total[:, 0])
+@pytest.mark.parametrize("parts", [3, 20])
+def test_a_jackknife_over_parts_covers_what_it_should(parts):
+    """Intervals of the mean of few or many parts hold the true mean, 0, in about 95 of 100 sets."""
+    draw, held = np.random.default_rng(0), 0
+    for _ in range(400):
+        sums = np.stack([np.full(parts, 5.0), (draw.normal(size=(parts, 1)) + draw.normal(size=(parts, 5))).sum(1)], 1)
+        low, high = jackknife(sums, lambda total: total[:, 1] / total[:, 0]).interval()
         held += low < 0 < high
-    assert 0.88 <= held / 100 <= 0.99
+    assert 0.92 <= held / 400 <= 0.98, "three standard errors of the count"
+
+
+def test_a_difference_of_estimates_is_that_of_welch():
+    from scipy.stats import ttest_ind
+    one, other = np.random.default_rng(0).normal(size=8), 1 + 3 * np.random.default_rng(1).normal(size=4)
+    mean = lambda values: jackknife(np.stack([np.ones(len(values)), values], 1), lambda total: total[:, 1] / total[:, 0])
+    assert (mean(one) - mean(other)).interval() == pytest.approx(tuple(ttest_ind(one, other, equal_var=False).confidence_interval()))
 
 
 def test_robustness_of_signals_falls_with_severity():

@@ -12,7 +12,7 @@ def add(commands) -> None:
     new = command(commands, "compare", run, "Run methods side by side on your data, and say which is better.",
                   "  unveil compare bootleg i-jepa mae --data photos/ --labels folders\n"
                   "  unveil compare simclr vicreg --data watch --hold-out 0,1,2 --seeds 5\n"
-                  "  unveil compare mine.yaml simclr --data photos/ --labels folders --train.steps 300", data=True)
+                  "  unveil compare mine.yaml simclr --data watch --train.steps 300", data=True)
     new.set_defaults(settings=True)
     new.add_argument("arms", nargs="+", metavar="METHOD", help="two or more; YAML files too, of a method with settings")
     new.add_argument("--data", required=True, help="labelled data: a built-in set, folder or file")

@@ -17,7 +17,7 @@ from unveil.data.split import Split
 from unveil.provenance import code_version, fingerprint
 from unveil.randomness import Generator
 from unveil.tasks.embedded import Embedded, embed, frozen
-from unveil.tasks.result import Result, bootstrap, interval, wilson
+from unveil.tasks.result import Result, interval, jackknife, wilson
 
 BLOCKS = 20  # parts of the test samples where they have no groups
 PATIENCE = 5.0  # seconds between two words about how far a long step is
@@ -120,7 +120,7 @@ class Bench:
     def result(self, features: str, way: str, scores: Sequence[np.ndarray], **facts: Any) -> Result:
         """A metric that is a mean over test samples.
 
-        Its interval is of Student over repeats where there are several; else of Wilson for accuracy, and of the bootstrap over parts for
+        Its interval is of Student over repeats where there are several; else of Wilson for accuracy, and of the jackknife over parts for
         what is no count.
 
         Args:
@@ -138,7 +138,7 @@ class Bench:
         else:
             there = np.isfinite(scores[0])
             sums = self.by_part(np.stack([there, np.where(there, scores[0], 0)], 1))
-            low, high = bootstrap(sums[sums[:, 0] > 0], lambda total: total[:, 1] / total[:, 0])
+            low, high = jackknife(sums[sums[:, 0] > 0], lambda total: total[:, 1] / total[:, 0]).interval()
         if facts.get("unit", "share") == "share":
             low, high = np.clip([low, high], 0.0, 1.0).tolist()
         mean = np.mean(scores, 0)
@@ -147,7 +147,7 @@ class Bench:
         return self.figure(features, way, values, low, high, parts=parts, n_test=known, **facts)
 
     def by_part(self, each: np.ndarray) -> np.ndarray:
-        """What each test sample adds ``(n_test, ...)``, summed over each part ``(parts, ...)``: what a bootstrap draws from."""
+        """What each test sample adds ``(n_test, ...)``, summed over each part ``(parts, ...)``: from which a jackknife leaves one out."""
         sums = np.zeros((self.part.max() + 1, *each.shape[1:]))
         np.add.at(sums, self.part, each)
         return sums

@@ -9,7 +9,7 @@ import numpy as np
 from unveil.contracts import Count
 from unveil.tasks.bench import Bench
 from unveil.tasks.linear import logits, probe, protocol
-from unveil.tasks.result import Result, bootstrap
+from unveil.tasks.result import Result, jackknife
 from unveil.tasks.task import Task
 
 
@@ -38,7 +38,9 @@ class Calibration(Task):
         bins[np.flatnonzero(known), place(log.max(-1), self.bins)] = np.stack([np.exp(log.max(-1)), log.argmax(-1) == labels], -1)
         sums = bench.by_part(np.concatenate([bins.reshape(len(test), -1), known[:, None]], -1))
         error = lambda total: calibration_error(total[:, :-1].reshape(len(total), self.bins, 2), total[:, -1])
-        yield bench.figure(name, name, [float(error(sums.sum(0)[None])[0])], *bootstrap(sums[sums[:, -1] > 0], error), n_test=len(rows),
+        found = jackknife(sums[sums[:, -1] > 0], error)
+        low, high = found.interval()
+        yield bench.figure(name, name, [found.value], max(0.0, low), high, n_test=len(rows),
                            metric="ECE", protocol=f"{how}; {self.bins} bins of equal numbers of samples", **facts)
         whole = np.full(len(test), np.nan)
         for metric, unit, values in (("Brier", "1", np.square(np.exp(log) - np.eye(bench.classes)[labels]).sum(-1)),

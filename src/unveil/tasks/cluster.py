@@ -13,7 +13,7 @@ from unveil.contracts import Count
 from unveil.randomness import Generator
 from unveil.tasks.bench import Bench, some
 from unveil.tasks.linear import standardiser
-from unveil.tasks.result import Result, bootstrap
+from unveil.tasks.result import Result, jackknife
 from unveil.tasks.task import Task
 
 
@@ -45,8 +45,8 @@ class Cluster(Task):
         np.add.at(tables, (bench.part[at][known], found.numpy()[known], labels[known]), 1)
         tables = tables[tables.any((1, 2))]
         for metric, (unit, score) in METRICS.items():
-            value = float(score(tables.sum(0)[None])[0])
-            yield bench.figure(name, name, [value], *bootstrap(tables, score), task=self.name, labels=None, n_train=0,
+            estimate = jackknife(tables, score)
+            yield bench.figure(name, name, [estimate.value], *estimate.interval(), task=self.name, labels=None, n_train=0,
                                n_test=int(known.sum()), metric=metric, unit=unit,
                                protocol=f"k-means, {count} clusters, best of {self.restarts}, on test features, standardised, unit length")
 

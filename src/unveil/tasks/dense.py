@@ -15,7 +15,7 @@ from unveil.parts.patches import patchify
 from unveil.tasks.bench import Bench
 from unveil.tasks.linear import fit, predict
 from unveil.tasks.local import has_tokens, passed, seen, thinned
-from unveil.tasks.result import Result, bootstrap
+from unveil.tasks.result import Result, jackknife
 from unveil.tasks.task import Task
 
 MOST = 1000  # classes: a larger number is more likely a code for "unlabelled"
@@ -74,7 +74,7 @@ class Dense(Task):
             f"{'samples' if who is owner else 'groups'} whole; {len(x):,} tokens of {len(part):,} samples, evenly spaced"))
         yield bench.result(features, way, [share], metric="token accuracy", **facts)
         value, known = float(iou(sums.sum(0)[None])[0]), int((total > 0).sum())
-        yield bench.figure(features, way, [value], *bootstrap(sums, iou), metric="mean IoU", n_test=known, **facts)
+        yield bench.figure(features, way, [value], *jackknife(sums, iou).interval(), metric="mean IoU", n_test=known, **facts)
 
 
 def _range(side: Samples) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from unveil.randomness import Generator
 from unveil.tasks.bench import Bench
 from unveil.tasks.linear import fold_of, standardiser
-from unveil.tasks.result import Result, bootstrap, interval
+from unveil.tasks.result import Result, interval, jackknife
 from unveil.tasks.task import Task
 
 GRID = tuple(10.0 ** (k / 2) for k in range(-6, 13))
@@ -65,7 +65,7 @@ class Regression(Task):
         sums = [np.where(known, each, 0) for each in (known, target, np.square(target))]
         sums = [bench.by_part(np.stack([*sums, np.where(known, np.square(answer - target), 0)], 1)) for answer in answers]
         values = [float(r2(each.sum(0)[None])[0]) for each in sums]
-        low, high = interval(values) if len(values) > 1 else bootstrap(sums[0], r2)
+        low, high = interval(values) if len(values) > 1 else jackknife(sums[0], r2).interval()
         yield bench.figure(features, way, values, low, high, metric="R2", unit="share of variance", n_test=int(known.sum()), **facts)
         yield bench.result(features, way, [np.abs(answer - target) for answer in answers], metric="MAE",
                            unit=bench.split.test.target, direction="lower", **facts)

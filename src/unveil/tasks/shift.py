@@ -9,7 +9,7 @@ import numpy as np
 from unveil.randomness import Generator
 from unveil.tasks.bench import Bench, right
 from unveil.tasks.linear import fit, predict
-from unveil.tasks.result import Result, redrawn
+from unveil.tasks.result import Result, jackknife
 from unveil.tasks.task import Task
 
 KEPT = 0.25  # share of the samples of the known groups that the probe does not learn from
@@ -33,19 +33,15 @@ class Shift(Task):
         at = at[Generator(bench.seed, "shift").permutation(len(at)).numpy()]
         kept, learned = np.split(at, [round(KEPT * len(at))])
         w = fit(train.features[learned].to(bench.device), train.labels[learned], train.groups[learned], bench.classes, None)
-        sums = {}
+        found, counts = {}, {}
         for which, side in {"known groups": train.take(kept), "new groups": test.take(np.flatnonzero(test.labels >= 0))}.items():
             hits = right(predict(w[None], side.features)[0], side.labels)
             _, group = np.unique(side.groups, return_inverse=True)
-            sums[which] = np.stack([np.bincount(group), np.bincount(group, hits)], 1)
-        share = lambda sums: sums[..., 1] / sums[..., 0]
-        values = {which: share(held.sum(0)) for which, held in sums.items()}
-        draws = {which: share(redrawn(len(held), which) @ held) for which, held in sums.items()}
-        for each in (values, draws):
-            each["difference"] = each["new groups"] - each["known groups"]
-        counts = {which: int(held[:, 0].sum()) for which, held in sums.items()}
-        for which, value in values.items():
-            yield bench.figure(name, name, [float(value)], *np.percentile(draws[which], [2.5, 97.5]).tolist(), task=self.name,
+            sums = np.stack([np.bincount(group), np.bincount(group, hits)], 1)
+            found[which], counts[which] = jackknife(sums, lambda total: total[:, 1] / total[:, 0]), len(hits)
+        found["difference"] = found["new groups"] - found["known groups"]
+        for which, estimate in found.items():
+            yield bench.figure(name, name, [estimate.value], *estimate.interval(), task=self.name,
                                labels=None, n_train=len(learned), n_test=counts.get(which, sum(counts.values())),
                                metric="accuracy" if which in counts else "accuracy gap", at={"on": which} if which in counts else {},
                                protocol=f"linear probe on {1 - KEPT:.0%} of the labelled samples of the known groups, scored on the "
