@@ -120,7 +120,7 @@ def rows(results: Path, study: str, arms: dict[str, tuple[float, dict[str, float
     for arm, (accuracy, figures) in arms.items():
         scores = [{"task": "linear", "features": "encoder", "labels": each, "values": [value - 0.1, value + 0.1]}
                   for each, value in ((1, 0.5), (5, accuracy), (20, 0.5), (None, 0.5))]
-        fold = {"split": "s", "figures": {f"embedding/{name}": value for name, value in figures.items()}, "scores": scores}
+        fold = {"split": "s", "findings": [], "figures": {f"embedding/{name}": value for name, value in figures.items()}, "scores": scores}
         (results / study / f"{arm}-s{seed}.json").write_text(json.dumps({"study": study, "arm": arm, "seed": seed, "folds": [fold]}))
 
 

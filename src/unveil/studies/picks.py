@@ -71,7 +71,7 @@ class Record:
 
 
 def contests(results: Path) -> list[Contest]:
-    """Every (study, seed, split) of the rows under ``results`` with two arms or more.
+    """Every (study, seed, split) of the rows under ``results`` with two healthy arms or more: what collapsed is picked by nobody.
 
     Raises:
         Unusable: where a row cannot be read.
@@ -95,8 +95,8 @@ def _of_study(study: str, rows: Sequence[Mapping[str, Any]]) -> Iterable[Contest
     for row in rows:
         accuracy = scores([row], row["arm"], "linear", "encoder", middle)
         for fold in row["folds"]:
-            place = row["seed"], fold["split"]
-            if place in accuracy:
+            place, ill = (row["seed"], fold["split"]), any(finding.get("fatal") for finding in fold["findings"])
+            if place in accuracy and not ill:
                 held.setdefault(place, {})[row["arm"]] = accuracy[place], fold["figures"]
     for arms in held.values():
         if len(arms) > 1:
@@ -156,8 +156,8 @@ def in_words(contests: Sequence[Contest], by: str) -> list[str]:
         told.append("So such picks are not shown to be better than chance. With a few labels, unveil evaluate RUN --data DATA "
                     "--labels ... is surer.")
     return [*told, "The contests are between methods and settings, none between snapshots of a run. Their figures are of what each method "
-                   "saw in training, not of whole samples. Contests of one study are alike, so the intervals are too narrow. The rows hold "
-                   "no loss to compare with."]
+                   "saw in training, not of whole samples. Contests of one study are alike, so the intervals are too narrow. Losses of "
+                   "different methods cannot be compared at all."]
 
 
 def _rate(held: Record) -> str:

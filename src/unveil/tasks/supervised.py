@@ -106,7 +106,7 @@ class Network(Task):
     """The whole network trained on the labels, from the weights of each way that asks for it.
 
     On all labels the learning rate is the one that does best on a fifth of the labelled samples, whole groups where there are two or
-    more, after training on the rest in ``steps`` updates; on few labels it is fixed.
+    more, after training on the rest in half of ``steps`` updates; on few labels it is fixed.
     """
 
     name = "network"
@@ -145,11 +145,11 @@ class Network(Task):
         if out.all() or len(np.unique(part.labels[~out])) < 2:
             return self.settings.lr
         learn, held = part.subset(~out), part.subset(out)
-        epochs = self.settings.steps * min(self.settings.batch, len(learn)) / len(learn)
-        found = []
+        steps = max(1, self.settings.steps // 2)
+        epochs, found = steps * min(self.settings.batch, len(learn)) / len(learn), []
         for rate in sorted(self.settings.rates):
             bench.say(f"trying a learning rate of {rate:g}")
-            short = replace(self.settings, lr=rate, epochs=epochs)
+            short = replace(self.settings, lr=rate, steps=steps, epochs=epochs)
             answer = train_on_labels(network, learn, bench.classes, bench.kind, short, bench.seed, bench.device, self.blocks)
             found.append(np.mean(right(embed(held, answer, device=bench.device).features.argmax(-1), held.labels)))
         return sorted(self.settings.rates)[int(np.argmax(found))]
