@@ -90,6 +90,13 @@ def test_nothing_is_said_where_an_arm_learned_nothing_or_still_learns():
     assert found.word == UNTESTABLE and "was still learning" in found.why
 
 
+def test_runs_that_the_diagnosis_ended_are_told():
+    made = rows(a=dict(encoder=0.8), b=dict(encoder=0.5))
+    for each in made[4:6]:
+        each["folds"][0] |= {"status": "unhealthy", "findings": [{"fault": "collapse"}]}
+    assert "; b was ended early in 2 of 4 runs (collapse)" in verdicts(study(without=("b",)), made)[0].why
+
+
 def test_below_two_seeds_and_without_a_claim_there_is_no_verdict():
     assert verdicts(study(over=("b",)), rows(1, a=dict(encoder=0.8), b=dict(encoder=0.7))) == []
     assert verdicts(Study("s", "q", "watch", {"a": {}}), rows(a=dict(encoder=0.8))) == []

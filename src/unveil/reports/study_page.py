@@ -63,7 +63,9 @@ def scores(held: Held) -> Markup:
 
 def question(held: Held) -> Markup:
     """What was asked, and of what."""
-    written = lambda settings: ", ".join(f"{name} {value}" for name, value in settings.items())
+    flat = lambda settings: {f"{path}.{name}".strip("."): value for path, held in settings.items()
+                             for name, value in (held if isinstance(held, Mapping) else {"": held}).items()}
+    written = lambda settings: ", ".join(f"{name} {value}" for name, value in flat(settings).items())
     said = {"data": held["data"], "splits": "; ".join(held["splits"]), "seeds": held["seeds"], "scale": held["scale"]}
     said |= {"settings of all arms": written(held["settings"])} if held["settings"] else {}
     said |= {f"arm {arm}": written(settings) for arm, settings in held["differ"].items() if arm in held["arms"]}

@@ -114,6 +114,15 @@ def _provenance(rows: list[dict]) -> list[str]:
             "processor time for training. Means with 95% intervals over splits and seeds."]
 
 
+def claims_table(results: Path) -> list[str]:
+    """One line a claim and kind of data, with what is to be said of it here."""
+    lines = ["| claim | study | verdict here |", "|---|---|---|"]
+    for study in map(load_study, study_names()):
+        if study.claim and (found := verdicts(study, rows_of(results, study.name))):
+            lines.append(f"| {study.claim} | `{study.name}` | **{overall(found)}** |")
+    return lines if len(lines) > 2 else []
+
+
 def methods_table(results: Path, parity: Path) -> list[str]:
     """One line a method: what it is, and its status on each kind."""
     lines = ["| method | what it does | image | signal | checked against the authors' code |", "|---|---|---|---|---|"]
@@ -135,12 +144,14 @@ def write_docs(root: Path) -> None:
     """Both documents, below the folder of a checkout."""
     head = ["# Claims", "", "What was measured here, from the rows under `results/`. Made by `python -m unveil.studies.claims`; "
             "not edited by hand.", ""]
+    head += [*claims_table(root / "results"), ""]
     body = [line for name in study_names() for line in study_section(root / "results", name)]
     write_atomic(root / "docs" / "claims.md", "\n".join(head + body).encode())
     readme = (root / "README.md").read_text()
     before, _, rest = readme.partition(START)
     after = rest.partition(END)[2]
-    table = "\n".join(methods_table(root / "results", root / "tests" / "parity" / "numbers"))
+    table = "\n".join([*methods_table(root / "results", root / "tests" / "parity" / "numbers"), "", "Claims that were checked with a small "
+                       "network, all arms alike, five seeds:", "", *claims_table(root / "results")])
     write_atomic(root / "README.md", f"{before}{START}\n{table}\n{END}{after}".encode())
 
 

@@ -74,7 +74,7 @@ def _against(study: Study, rows: Rows, rival: str, level: bool) -> Verdict:
     word = judged(mean, low, high, study.smallest, level)
     figures = (f"{mean:+.3f} [{low:+.3f}, {high:+.3f}] at {budget(study) or 'all'} labels a class, over {len(difference)} seeds and "
                f"{difference.shape[1]} parts of the test data; smallest that matters {study.smallest:g}; {cost:.2f} times the "
-               "processor time")
+               f"processor time{_stopped(rows, rival)}")
     if word == OPEN:
         edge = goal if level or mean >= study.smallest else study.smallest
         figures += f". {deciding(difference, abs(mean - edge))}"
@@ -166,7 +166,7 @@ def _ranking(study: Study, rows: Rows) -> Verdict:
         for number in range(len(study.folds)) if len(mine) == len(study.ranks) else ():
             points = [_point(mine[arm], number, each) for arm in study.ranks]
             found.append(float(spearmanr(*zip(*points)).statistic))
-    mean, low, high = float(np.mean(found)), *interval(found)
+    mean, low, high = float(np.mean(found)), *np.clip(interval(found), -1.0, 1.0)
     word = HOLDS if low > 0 else FAILS if high <= 0.5 else OPEN
     return Verdict(word, f"the loss ranks the accuracy of {', '.join(study.ranks)}",
                    f"Spearman correlation of -loss / lambda^0.4 with accuracy {mean:+.2f} [{low:+.2f}, {high:+.2f}] over {len(found)} runs "
@@ -190,6 +190,14 @@ def differences(rows: Rows, first: str) -> dict[str, dict[str, tuple[Any, Any]]]
                  for name, value in held.items()}
         found[arm] = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     return {arm: held for arm, held in found.items() if arm != first}
+
+
+def _stopped(rows: Rows, arm: str) -> str:
+    """That runs of an arm were ended by the diagnosis, so had fewer steps; empty where none was."""
+    folds = [fold for row in rows if row["arm"] == arm for fold in row["folds"]]
+    ended = [fold for fold in folds if fold.get("status", "finished") != "finished"]
+    faults = ", ".join(sorted({finding["fault"] for fold in ended for finding in fold["findings"]}))
+    return f"; {arm} was ended early in {len(ended)} of {len(folds)} runs ({faults})" if ended else ""
 
 
 def _seconds(rows: Rows, arm: str) -> float:
