@@ -109,6 +109,9 @@ def test_data_of_other_channels_are_refused_by_number(tmp_path):
     images = teach(pixels(8, channels=4), tmp_path / "images")
     with pytest.raises(Unusable, match=r"none of the 4 samples can be read; .*has 5 channels, most have 4"):
         unveil.embed(images.encoder, pixels(4, channels=5), options=HWC)
+    colours = teach(pixels(8), tmp_path / "colours")
+    with pytest.raises(Unusable, match="has 5 channels, which are no colours: they are not converted to 3"):
+        unveil.embed(colours.encoder, pixels(4, channels=5), options=HWC)
 
 
 def test_labels_and_groups_beside_an_array_are_judged(tmp_path):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from unveil import encoders, kinds, methods
+from unveil import encoders, kinds, methods, tasks
 from unveil.contracts import Count, Fraction, NotNegative, Positive
 from unveil.errors import Unusable
 from unveil.recipes.check import TABLES, checked, find, names, settings_of
@@ -104,4 +104,4 @@ def test_defaults_of_everything_pass_their_own_check(section, name):
 
 
 def test_the_tables_are_the_only_ones():
-    assert TABLES == {"kind": kinds.TABLE, "encoder": encoders.TABLE, "method": methods.TABLE}
+    assert TABLES == {"kind": kinds.TABLE, "encoder": encoders.TABLE, "method": methods.TABLE, "task": tasks.TABLE}

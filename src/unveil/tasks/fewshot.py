@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class FewShot(Linear):
 
     name = "few-shot"
 
-    def __init__(self, *, labels: Sequence[int] = (1, 2, 5, 10, 20)):
+    def __init__(self, *, labels: tuple[Count, ...] = (1, 2, 5, 10, 20)):
         self.labels = labels
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:

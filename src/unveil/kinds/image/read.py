@@ -84,10 +84,10 @@ def fitted(picture: np.ndarray, size: int, channels: int, convert: bool, smalles
     if picture.dtype.kind == "f" and not np.isfinite(picture).all():
         raise Unreadable("holds values that are not finite")
     if picture.shape[2] != channels:
-        if picture.shape[2] > 4:
-            raise Unreadable(f"has {picture.shape[2]} channels, which are no colours: they are not converted to {channels}")
         if not convert or channels not in (1, 3):
             raise Unreadable(f"has {picture.shape[2]} channels, most have {channels} (--kind.channels 1 or 3 converts)")
+        if picture.shape[2] > 4:
+            raise Unreadable(f"has {picture.shape[2]} channels, which are no colours: they are not converted to {channels}")
         colour = picture[..., :3] if picture.shape[2] >= 3 else picture[..., :1].repeat(3, -1)
         picture = colour if channels == 3 else (colour @ np.array([0.299, 0.587, 0.114])).astype(picture.dtype)[..., None]
     scale = np.iinfo(picture.dtype).max if picture.dtype.kind in "ui" else 1
