@@ -98,6 +98,8 @@ def _conform(value: Any, hint: Any, path: str) -> Any:
         return _conform(value, next(option for option in options if option is not type(None)), path)
     if origin is tuple:
         parts = get_args(hint)
+        if parts[-1] is Ellipsis and isinstance(value, (list, tuple)):
+            parts = parts[:1] * len(value)
         if not isinstance(value, (list, tuple)) or len(value) != len(parts):
             raise Unusable(f"{path} is {value!r}; it must be a list of {len(parts)}, such as [0.3, 1.0]")
         return tuple(_conform(x, part, f"{path}[{i}]") for i, (x, part) in enumerate(zip(value, parts, strict=True)))
