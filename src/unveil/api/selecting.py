@@ -28,7 +28,7 @@ from unveil.recipes.kept import load_encoder
 from unveil.tasks.embedded import embed, frozen
 from unveil.training.measure import device
 
-DEFAULT = "redundancy"  # of all criteria the one that lost the least accuracy in the stored rows; a test holds this
+DEFAULT = "effective-rank"  # of all criteria the one that lost the least accuracy in the stored rows; a test holds this
 MOST, LEAST = 8192, 512  # samples that features are read of: 4 times the width of the widest encoder, within these
 VIEWS = dict(area=(0.5, 1.0), size=1.0, strength=0.5, symmetry=False)  # the same for all candidates: at least half a sample, half strength
 

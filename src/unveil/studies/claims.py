@@ -116,10 +116,12 @@ def _provenance(rows: list[dict]) -> list[str]:
 
 def claims_table(results: Path) -> list[str]:
     """One line a claim and kind of data, with what is to be said of it here."""
-    lines = ["| claim | study | verdict here |", "|---|---|---|"]
+    lines = ["| claim | study | verdict here | in parts |", "|---|---|---|---|"]
     for study in map(load_study, study_names()):
         if study.claim and (found := verdicts(study, rows_of(results, study.name))):
-            lines.append(f"| {study.claim} | `{study.name}` | **{overall(found)}** |")
+            ours = " (our reconstruction)" if find("method", study.arms[study.arm]["method"]).style else ""
+            parts = "; ".join(f"{verdict.about}: {verdict.word}" for verdict in found)
+            lines.append(f"| {study.claim} | `{study.name}` | **{overall(found)}**{ours} | {parts} |")
     return lines if len(lines) > 2 else []
 
 
