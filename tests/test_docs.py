@@ -95,7 +95,8 @@ def run_unveil(words: list[str]) -> None:
     if given.command == "evaluate":
         words = [*words, "--frozen", "--budgets", "1"]
     if given.command == "compare":
-        words = [*words, "--budgets", "1", "--train.batch", "8", "--encoder.width", "24", "--encoder.stages", "2"]
+        words = [*words, "--budgets", "1", "--seeds", "2", "--train.steps", "4", "--train.batch", "8", "--encoder.width", "24",
+                 "--encoder.stages", "2"]
     for word in words:
         if word.startswith("runs/") and given.command != "pretrain" and not Path(word).exists():
             run_unveil(["pretrain", "photos/", "--out", word])
