@@ -26,10 +26,8 @@ SCORE = {"features", "task", "labels", "n", "value", "low", "high"}
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-    return tmp_path
+def place(terminal):
+    return terminal
 
 
 @pytest.fixture(scope="module")

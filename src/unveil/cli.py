@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from unveil.commands import TABLE
 from unveil.commands.words import ERR
-from unveil.errors import Unusable
+from unveil.errors import Unusable, nearest
 
 # Threads that spin while they wait make a step up to twenty times slower when another program runs on the machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -70,7 +70,7 @@ def _unknown(word: str, given) -> str:
     """What to tell the user about a word that is no option."""
     if not getattr(given, "settings", False) or not word.startswith("-"):
         return f"do not know what to do with {word!r}; see unveil {given.command} --help"
-    from unveil.recipes.check import nearest, settings_of
+    from unveil.recipes.check import settings_of
     from unveil.training.settings import Training
     name = word.lstrip("-").partition("=")[0]
     known = {key.replace("_", "-"): key for key in vars(given)} | {key: f"train.{key}" for key in settings_of(Training)}

@@ -34,7 +34,7 @@ def judge_features(bench: Bench, tasks: Tasks | None = None) -> list[dict[str, A
 
 
 def judge_encoder(encoder: Encoder, parts: Split, *, tasks: Tasks | None = None, beside: list[dict[str, Any]] | None = None,
-                  fine_tune: bool = True, scratch: bool = True, **how: Any) -> list[dict[str, Any]]:
+                  fine_tune: bool = True, scratch: bool = True, seed: int = 0, **how: Any) -> list[dict[str, Any]]:
     """The encoder and after it its controls: ``beside``, where they were judged before.
 
     Args:
@@ -44,15 +44,16 @@ def judge_encoder(encoder: Encoder, parts: Split, *, tasks: Tasks | None = None,
         beside: rows of :func:`judge_controls`.
         fine_tune: also train the whole network on the labels.
         scratch: also train an untaught one.
-        how: ``budgets``, ``draws``, ``seed`` and ``say`` of :class:`unveil.tasks.bench.Bench`.
+        seed: of draws and networks.
+        how: ``budgets``, ``draws`` and ``say`` of :class:`unveil.tasks.bench.Bench`.
     """
     here = device()
     ways = {"encoder": Way.frozen(encoder.to(here), "fine-tuned" if fine_tune else "")}
     if source := encoder.settings.get("source"):
-        ways["weights as loaded"] = Way.frozen(build_encoder({"name": "pretrained", "source": source}, encoder.spec, how["seed"]).to(here))
-    bench = Bench(parts, ways, encoder.kind, device=here, controls=False, **how)
+        ways["weights as loaded"] = Way.frozen(build_encoder({"name": "pretrained", "source": source}, encoder.spec, seed).to(here))
+    bench = Bench(parts, ways, encoder.kind, seed=seed, device=here, controls=False, **how)
     rows, left = judge(bench, named(tasks))
-    rows += judge_controls(encoder, parts, tasks=tasks, scratch=scratch, **how) if beside is None else beside
+    rows += judge_controls(encoder, parts, tasks=tasks, scratch=scratch, seed=seed, **how) if beside is None else beside
     return _told(rows, left, tasks is not None, bench.say)
 
 

@@ -13,7 +13,7 @@ from unveil import api
 from unveil.data.options import Options
 from unveil.errors import Unusable
 from unveil.progress import progress
-from unveil.recipes.kept import load_encoder, save_encoder
+from unveil.recipes.kept import home, load_encoder, save_encoder
 
 try:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -90,8 +90,7 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         """The fitted estimator of a run or of a folder that :meth:`save` wrote. A clone of it teaches the same network with the same
         method; how long is then the recipe's choice."""
         encoder = load_encoder(folder)
-        home = Path(folder) / "encoder" if (Path(folder) / "encoder").is_dir() else Path(folder)
-        facts = json.loads((home / "config.json").read_text())
+        facts = json.loads((home(folder) / "config.json").read_text())
         parts = {section: dict(facts[section]) for section in ("method", "encoder")}
         names = {section: held.pop("name") for section, held in parts.items()}
         made = cls(**names, kind=facts["kind"]["name"], random_state=facts["seed"],

@@ -92,7 +92,9 @@ def test_a_row_that_another_study_made_is_not_made_again(place):
 
 
 def test_a_smoke_run_has_no_verdict_and_leaves_the_rows_alone(place, capsys):
-    assert main(["reproduce", written(place, "small"), "--quick", "--out", "quick"]) == 0
+    arms = {"hot": {"method": "simclr"}, "cold": {"method": "simclr", "method.temperature": 0.9, "train.steps": 5000}}
+    assert main(["reproduce", written(place, "small", arms=arms), "--quick", "--out", "quick"]) == 0
+    assert {json.loads(file.read_text())["folds"][0]["steps"] for file in place.glob("quick/rows/*/*.json")} == {20}, "of every arm"
     assert "no verdict: nothing was claimed" in capsys.readouterr().out
     assert not (place / "results").exists() and len(hashes(place / "quick" / "rows")) == 2
 

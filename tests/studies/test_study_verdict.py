@@ -59,7 +59,8 @@ def row(arm: str, seed: int, encoder: float, *, untaught: float = 0.5, rise: flo
     rng = np.random.default_rng([seed, sum(map(ord, arm))])
     score = lambda name, value: {"task": "linear", "features": name, "labels": 20, "values": [value],
                                  "parts": (value + 0.004 * rng.normal(size=8)).tolist()}
-    fold = {"split": "s", "rise": rise, "loss": loss, "scores": [score("encoder", encoder), score("random init", untaught)]}
+    fold = {"split": "s", "status": "finished", "rise": rise, "loss": loss}
+    fold |= {"scores": [score("encoder", encoder), score("random init", untaught)]}
     recipe = RECIPE | {"method": RECIPE["method"] | {"weight": weight}}
     return {"arm": arm, "seed": seed, "cpu_seconds": 10.0, "folds": [fold], "recipe": recipe}
 

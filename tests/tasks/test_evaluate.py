@@ -21,10 +21,8 @@ FOLDERS, TIME = Options(labels="folders"), Options(layout="ct")
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-    return tmp_path
+def place(terminal):
+    return terminal
 
 
 @pytest.fixture(scope="module")

@@ -17,14 +17,14 @@ from unveil import __version__
 from unveil.api.opening import Say, quiet
 from unveil.api.pretraining import Run
 from unveil.contracts import Batch, Encoder
-from unveil.errors import Unusable
+from unveil.errors import Unusable, nearest
 from unveil.formats.card import card
 from unveil.formats.reading import in_share, reading
 from unveil.health.verdict import Finding, summary
 from unveil.kinds.kind import templates
 from unveil.randomness import Generator
-from unveil.recipes.check import nearest, settings_of
-from unveil.recipes.kept import load_encoder, save_encoder
+from unveil.recipes.check import settings_of
+from unveil.recipes.kept import home, load_encoder, save_encoder
 from unveil.recipes.recipe import Recipe
 from unveil.training.checkpoint import write_atomic
 from unveil.training.log import read as read_log
@@ -100,7 +100,7 @@ def _keep(encoder: Encoder, folder: Path | None, part: Path) -> dict[str, Any]:
         kind = {"name": encoder.kind.name} | {name: getattr(encoder.kind, name) for name in settings_of(type(encoder.kind))}
     except AttributeError as why:
         raise Unusable(f"how the kind {encoder.kind.name} reads data cannot be told ({why}): export the folder of the run") from why
-    held = json.loads((_home(folder) / "config.json").read_text()) if folder else {}
+    held = json.loads((home(folder) / "config.json").read_text()) if folder else {}
     save_encoder(part, encoder, Recipe(held.get("kind", kind), encoder.settings, held.get("method", {}), {}, held.get("seed", 0)))
     return {}
 
@@ -116,10 +116,6 @@ def _read_back(encoder: Encoder, part: Path, to: str, module) -> float:
     except Exception as why:  # whatever is wrong with the other package, such as a torchvision that does not fit torch
         first = next(iter(str(why).splitlines()), "")
         raise Unusable(f"{READERS[to]} cannot read this encoder here ({type(why).__name__}: {first}); nothing was written") from why
-
-
-def _home(folder: Path) -> Path:
-    return folder / "encoder" if (folder / "encoder").is_dir() else folder
 
 
 @torch.no_grad()

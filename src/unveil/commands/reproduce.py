@@ -10,7 +10,7 @@ from rich.markup import escape
 from unveil.commands.words import OUT, command, print_json, say
 from unveil.errors import Unusable
 
-QUICK = {"train.steps": 20, "train.warmup": 0.1}
+QUICK = {"train.steps": 20}
 
 
 def add(commands) -> None:
@@ -50,7 +50,8 @@ def carry_out(given, study, out: Path, arms: list[str] | None = None, results: P
     from unveil.studies.study import run_study
     results = given.results or results or out / "rows"
     if given.quick:
-        study, results = replace(study, settings=study.settings | QUICK, seeds=1, draws=2, claim=""), out / "rows"
+        short = {arm: held | QUICK for arm, held in study.arms.items()}
+        study, results = replace(study, arms=short, seeds=1, draws=2, claim=""), out / "rows"
     with progress(given.json) as show:
         rows = run_study(study, seeds=given.seeds, arms=arms, results=results, runs=out, jobs=given.jobs, show=show, say=say(given))
     held = present(study, rows, out, None if given.json else OUT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import replace
 from typing import ClassVar
@@ -14,7 +13,7 @@ from torch import Tensor
 from unveil.contracts import Batch
 from unveil.data.records import Records
 from unveil.data.samples import Samples
-from unveil.errors import Unusable
+from unveil.errors import Unusable, nearest
 from unveil.randomness import Generator
 
 
@@ -61,9 +60,7 @@ class Kind:
             Unusable: for a name or a severity that does not exist.
         """
         if name not in self.corruptions:
-            close = difflib.get_close_matches(name, self.corruptions, 1, 0.4)
-            raise Unusable(f"{self.name} data know no corruption {name!r}"
-                           + (f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(self.corruptions) or 'none'}"))
+            raise Unusable(f"{self.name} data know no corruption {name!r}{nearest(name, self.corruptions)}")
         if not isinstance(severity, int) or not 1 <= severity <= 5:
             raise Unusable(f"the severity of {name} is {severity!r}; it must be 1, 2, 3, 4 or 5")
         values = self.corrupted(batch, name, severity, generator)

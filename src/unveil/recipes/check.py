@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import inspect
 import math
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from unveil import encoders, kinds, methods, tasks
 from unveil.contracts import Range
-from unveil.errors import Unusable
+from unveil.errors import Unusable, nearest
 
 TABLES = {"kind": kinds.TABLE, "encoder": encoders.TABLE, "method": methods.TABLE, "task": tasks.TABLE}
 
@@ -36,12 +35,6 @@ def find(section: str, name: str) -> type:
     for point in entry_points(group=f"unveil.{section}s", name=name):
         return point.load()
     raise Unusable(f"there is no {section} {name!r}{nearest(name, names(section))}")
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """The end of a sentence about an unknown name: the known one that is most like it, else all."""
-    close = difflib.get_close_matches(name, known, 1, 0.4)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
 
 
 def settings_of(target: Callable) -> dict[str, tuple[Any, Any]]:

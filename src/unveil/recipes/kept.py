@@ -33,8 +33,7 @@ def load_encoder(folder: str | Path) -> Encoder:
     Raises:
         Unusable: where there is none, or its weights are of another architecture.
     """
-    folder = Path(folder)
-    folder = folder / "encoder" if (folder / "encoder").is_dir() else folder
+    folder = home(folder)
     try:
         facts = json.loads((folder / "config.json").read_text())
         tensors = load((folder / "model.safetensors").read_bytes())
@@ -48,6 +47,12 @@ def load_encoder(folder: str | Path) -> Encoder:
                        "finished run, made by this version or an earlier one") from why
     fill(encoder, tensors, str(folder))
     return encoder.eval()
+
+
+def home(folder: str | Path) -> Path:
+    """Where the encoder lies: in its own folder, or below that of its run."""
+    folder = Path(folder)
+    return folder / "encoder" if (folder / "encoder").is_dir() else folder
 
 
 def fill(encoder: Encoder, tensors: dict, source: str) -> None:

@@ -12,10 +12,10 @@ import torch
 import yaml
 
 from unveil.contracts import Encoder, Method, Spec
-from unveil.errors import Unusable
+from unveil.errors import Unusable, nearest
 from unveil.kinds.kind import Kind
 from unveil.randomness import key
-from unveil.recipes.check import checked, find, nearest
+from unveil.recipes.check import checked, find
 from unveil.training.settings import Training
 
 SECTIONS = ("kind", "encoder", "method", "train")

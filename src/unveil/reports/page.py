@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unveil.api import Run
-from unveil.errors import Unusable
+from unveil.api.record import read_json
 from unveil.reports import gallery, sections, study_page, suite, worse
 from unveil.reports.collect import collect, collect_study, plain, versions, with_rows
 from unveil.reports.markup import Markup, join, tag
@@ -73,19 +73,12 @@ def report_again(folder: Path, results: Path | None = None) -> Path:
     Raises:
         Unusable: where one of the files is not there, or the results are of other samples.
     """
-    held = _read(folder, "report.json")
+    held = read_json(folder, "report.json")
     if results is not None:
-        held = with_rows(held, _read(results, "results.json")["rows"])
+        held = with_rows(held, read_json(results, "results.json")["rows"])
         write_json(folder / "report.json", held)
     write_atomic(folder / "report.html", render(held).encode())
     return folder / "report.html"
-
-
-def _read(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        return json.loads((folder / name).read_text())
-    except (OSError, ValueError) as why:
-        raise Unusable(f"{folder} holds no {name} that can be read ({why}): name the folder of a finished run or study") from why
 
 
 def render(held: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ from unveil.provenance import code_version, machine
 from unveil.recipes import recipe as recipes
 from unveil.recipes.recipe import Recipe
 from unveil.studies.parallel import side_by_side
+from unveil.tasks.bench import spread
 from unveil.training.checkpoint import write_json
 from unveil.training.log import read as read_log
 from unveil.training.loop import definition
@@ -272,9 +273,7 @@ def _recipe(study: Study, arm: str, seed: int, kind: str) -> Recipe:
 
 def _judged_on(parts: Split, most: int | None) -> Split:
     """The same split with at most ``most`` samples to learn from, evenly spaced."""
-    if most is None or most >= len(parts.train):
-        return parts
-    return replace(parts, train=parts.train.subset(np.linspace(0, len(parts.train) - 1, most).astype(int)))
+    return parts if most is None else replace(parts, train=parts.train.subset(spread(len(parts.train), most)))
 
 
 def _rounded(score: dict[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def untestable(study: Study, rows: Rows, arm: str) -> str:
     if not low > 0:
         return (f"{arm} does not clearly beat the same network untaught: {gain:+.3f} [{low:+.3f}, {high:+.3f}] at {budget(study) or 'all'} "
                 "labels a class")
-    rises = [fold["rise"] for row in rows if row["arm"] == arm for fold in row["folds"] if fold.get("rise") is not None]
+    rises = [fold["rise"] for row in rows if row["arm"] == arm for fold in row["folds"] if fold["rise"] is not None]
     if rises and (rise := float(np.mean(rises))) > study.smallest and interval(rises)[0] > 0:
         return f"{arm} was still learning when its steps ended: accuracy of neighbours rose by {rise:.3f} in the last quarter of them"
     return ""
@@ -112,7 +112,7 @@ def paired(rows: Iterable[dict[str, Any]], ours: tuple[str, str], theirs: tuple[
             if row["arm"] == pair[0]:
                 found[row["seed"]] = [part for fold in row["folds"] for score in fold["scores"]
                                       if (score["task"], score["features"], score["labels"]) == ("linear", pair[1], labels)
-                                      for part in score.get("parts") or [float(np.mean(score["values"]))]]
+                                      for part in score["parts"]]
     seeds = sorted(set(table[ours]) & set(table[theirs]))
     return np.array([np.subtract(table[ours][seed], table[theirs][seed]) for seed in seeds])
 
@@ -195,7 +195,7 @@ def differences(rows: Rows, first: str) -> dict[str, dict[str, tuple[Any, Any]]]
 def _stopped(rows: Rows, arm: str) -> str:
     """That runs of an arm were ended by the diagnosis, so had fewer steps; empty where none was."""
     folds = [fold for row in rows if row["arm"] == arm for fold in row["folds"]]
-    ended = [fold for fold in folds if fold.get("status", "finished") != "finished"]
+    ended = [fold for fold in folds if fold["status"] != "finished"]
     faults = ", ".join(sorted({finding["fault"] for fold in ended for finding in fold["findings"]}))
     return f"; {arm} was ended early in {len(ended)} of {len(folds)} runs ({faults})" if ended else ""
 

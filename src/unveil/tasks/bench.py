@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ class Bench:
         first, _ = self.sides(name)
         return hashlib.sha256(first.features.numpy().tobytes()).hexdigest()[:12]
 
-    @property
+    @cached_property
     def part(self) -> np.ndarray:
         """Part of each test sample ``(n_test,)``: its group, or one of :data:`BLOCKS` blocks at random where there are no groups."""
         test = self.split.test

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unveil.contracts import Encoder, Features
 from unveil.data.samples import Samples
-from unveil.tasks.bench import Way
+from unveil.tasks.bench import Way, spread
 from unveil.tasks.linear import standardiser
 
 MEMORY = 1 << 29  # bytes of float16 that the stored features of a probe may take
@@ -43,7 +43,7 @@ def has_tokens(way: Way) -> bool:
 
 def thinned(at: np.ndarray, most: int) -> np.ndarray:
     """At most ``most`` of ``at``, evenly spaced."""
-    return at if len(at) <= most else at[np.linspace(0, len(at) - 1, most).astype(int)]
+    return at[spread(len(at), most)]
 
 
 @torch.no_grad()

@@ -31,7 +31,7 @@ class Regression(Task):
 
     def lacks(self, bench: Bench, name: str) -> str:
         sides = bench.split.train, bench.split.test
-        return "" if all(spread(side.targets) for side in sides) else "numbers to predict that differ (--targets)"
+        return "" if all(differ(side.targets) for side in sides) else "numbers to predict that differ (--targets)"
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
         (train, test), target = bench.sides(name), bench.split.train.targets
@@ -71,7 +71,7 @@ class Regression(Task):
                            unit=bench.split.test.target, direction="lower", **facts)
 
 
-def spread(target: np.ndarray | None) -> bool:
+def differ(target: np.ndarray | None) -> bool:
     """Whether there are targets that differ."""
     return target is not None and len(np.unique(target[np.isfinite(target)])) > 1
 
