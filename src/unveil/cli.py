@@ -15,6 +15,7 @@ from rich.markup import escape
 from unveil.commands import TABLE
 from unveil.commands.words import ERR
 from unveil.errors import Unusable, nearest
+from unveil.training.memory import freed_memory_kept
 
 # Threads that spin while they wait make a step up to twenty times slower when another program runs on the machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise Unusable(_unknown(rest[0], given))
         if written and not getattr(given, "settings", False):
             raise Unusable(f"{written[0]} is no option of unveil {given.command}; see unveil {given.command} --help")
-        return given.run(given, dotted(written)) or 0
+        with freed_memory_kept():  # judging trains networks too
+            return given.run(given, dotted(written)) or 0
     except Unusable as why:
         ERR.print(f"[bold red]error:[/] {escape(str(why))}")
         return 2

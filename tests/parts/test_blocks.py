@@ -135,3 +135,16 @@ def test_initial_weights():
         assert [spread(block.attention.qkv), spread(block.inner)] == pytest.approx([1, 1], rel=0.03)
         assert [spread(block.attention.out), spread(block.outer)] == pytest.approx([(2 * number) ** -0.5] * 2, rel=0.03)
         assert (block.norm1.weight == 1).all()
+
+
+@some
+@given(st.integers(1, 5), st.booleans(), st.booleans(), seeds)
+def test_answers_for_the_last_tokens_alone_are_those_of_the_whole(last, masked, turned, seed):
+    block, x = Block(12, 3).double(), qkv(seed, 2, 5, 12)[0].requires_grad_()
+    mask = torch.tensor([[True, False, True, True, True], [True] * 5]) if masked else None
+    turn = tuple(part.double() for part in rotary(torch.arange(5.0)[:, None], 4)) if turned else None
+    whole, part = block(x, mask, turn)[:, -last:], block(x, mask, turn, last=last)
+    torch.testing.assert_close(part, whole)
+    weights = [x, *block.parameters()]
+    for a, b in zip(torch.autograd.grad(part.square().sum(), weights), torch.autograd.grad(whole.square().sum(), weights)):
+        torch.testing.assert_close(a, b)

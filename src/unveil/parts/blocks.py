@@ -30,11 +30,18 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, turn: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """``x (B, N, D)``; ``mask`` bool ``(B, N)`` of the keys that may be seen; ``turn`` from ``positions.rotary``."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+    def forward(self, x: Tensor, mask: Tensor | None = None, turn: tuple[Tensor, Tensor] | None = None,
+                last: int | None = None) -> Tensor:
+        """``x (B, N, D)``; ``mask`` bool ``(B, N)`` of the keys that may be seen; ``turn`` from ``positions.rotary``; answers are
+        made for the ``last`` tokens alone, or for all."""
+        if last is None:
+            q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        else:
+            (own, seen), (own_bias, seen_bias) = (part.tensor_split([x.shape[-1]]) for part in (self.qkv.weight, self.qkv.bias))
+            q = F.linear(x[:, -last:], own, own_bias).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            k, v = F.linear(x, seen, seen_bias).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         if turn is not None:
-            q, k = rotate(q, turn), rotate(k, turn)
+            q, k = rotate(q, turn if last is None else tuple(part[..., -last:, :] for part in turn)), rotate(k, turn)
         out = attend(q, k, v, None if mask is None else mask[:, None, None])
         return self.out(out.transpose(1, 2).flatten(-2))
 
@@ -63,8 +70,11 @@ class Block(nn.Module):
         self.inner, self.outer = nn.Linear(width, int(width * mlp_ratio)), nn.Linear(int(width * mlp_ratio), width)
         self.drop = Drop(drop_path)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, turn: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        x = x + self.drop(self.attention(self.norm1(x), mask, turn))
+    def forward(self, x: Tensor, mask: Tensor | None = None, turn: tuple[Tensor, Tensor] | None = None,
+                last: int | None = None) -> Tensor:
+        """As :class:`Attention` takes them. ``last`` saves a final block the work on tokens that nobody reads."""
+        changed = self.drop(self.attention(self.norm1(x), mask, turn, last))
+        x = changed + (x if last is None else x[:, -last:])
         return x + self.drop(self.outer(F.gelu(self.inner(self.norm2(x)))))
 
 

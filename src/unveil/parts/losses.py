@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unveil.parts.characteristic import characteristic
 from unveil.parts.distributed import gather, global_mean, global_sum, rank, world
 from unveil.parts.precision import full_precision
 from unveil.tokens import take
@@ -71,8 +72,7 @@ def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, limit: float = 3.0
     target = (-t.square() / 2).exp()
     t, weight, target = (x.to(z.dtype) for x in (t, weight, target))
     along = z @ F.normalize(directions.to(z.dtype), dim=0)
-    angle = along[..., None] * t
-    real, imaginary = global_sum(angle.cos().mean(-3)) / world(), global_sum(angle.sin().mean(-3)) / world()
+    real, imaginary = (global_sum(part) / world() for part in characteristic(along * t[1], knots))
     gap = (real - target).square() + imaginary.square()
     return (gap @ (weight * target)).mean() * (z.shape[-2] * world())
 

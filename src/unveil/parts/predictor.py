@@ -49,7 +49,8 @@ class Predictor(nn.Module):
         context = (context + place[seen_at].to(context.dtype)).repeat_interleave(blocks, 0)
         asked = (self.mask_token + place[flat]).to(context.dtype)
         x = torch.cat([context, asked], 1)
-        for block in self.blocks:
+        *first, final = self.blocks
+        for block in first:
             x = block(x)
-        answer = self.leave(self.norm(x[:, context.shape[1]:]))
+        answer = self.leave(self.norm(final(x, last=asked.shape[1])))
         return answer.view(*asked_at.shape, -1)

@@ -22,6 +22,7 @@ from unveil.errors import Unusable
 from unveil.randomness import key
 from unveil.training import checkpoint, optimiser
 from unveil.training.log import Log
+from unveil.training.memory import freed_memory_kept
 from unveil.training.settings import Training
 from unveil.training.step import TrainStep
 
@@ -90,7 +91,7 @@ class Loop:
         self.feed = Feed(self.samples, self.seed, self.settings.batch // self.settings.accumulate, self.fabric.global_rank,
                          self.fabric.world_size)
         home = self.folder if self.fabric.is_global_zero else None
-        with Log(home, start, self.settings.logger, self.say) as log, _Interrupts(self):
+        with freed_memory_kept(), Log(home, start, self.settings.logger, self.say) as log, _Interrupts(self):
             if self.monitor:
                 self.monitor.recall(log.kept)
             ending = self._steps(start, log)

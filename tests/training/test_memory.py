@@ -1,0 +1,52 @@
+"""Freed memory stays with the process while training lasts, and goes back at its end."""
+
+import resource
+
+import pytest
+import torch
+
+from unveil.training import memory
+from unveil.training.memory import freed_memory_kept
+
+needs_glibc = pytest.mark.skipif(memory._glibc() is None, reason="this C library is not glibc")
+
+
+def pages(rounds: int = 20, bytes_each: int = 8 << 20) -> int:
+    """Pages that the system had to hand out for tensors made and freed again and again."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(rounds):
+        torch.ones(bytes_each // 4)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def held() -> int:
+    """Bytes of this process in memory."""
+    with open("/proc/self/statm") as stream:
+        return int(stream.read().split()[1]) * resource.getpagesize()
+
+
+@needs_glibc
+def test_a_step_gets_its_pages_once():
+    usual = pages()
+    with freed_memory_kept() as kept:
+        pages(rounds=1)
+        again = pages()
+    assert kept and again < usual / 20, (usual, again)
+
+
+@needs_glibc
+def test_inside_one_another_the_outer_one_decides_and_at_the_end_memory_goes_back():
+    with freed_memory_kept():
+        with freed_memory_kept():
+            torch.ones(64 << 20)
+        pages(rounds=1)
+        assert pages() < 200, "still kept after the inner one"
+        within = held()
+    assert held() < within - (128 << 20)
+    assert pages() > 2000, "as before"
+
+
+def test_without_glibc_nothing_happens(monkeypatch):
+    monkeypatch.setattr(memory, "_glibc", lambda: None)
+    with freed_memory_kept() as kept:
+        assert not kept
