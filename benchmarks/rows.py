@@ -1,12 +1,15 @@
-"""Timing, and rows with date and machine."""
+"""Timing, and rows with date, machine and load."""
 
 from __future__ import annotations
 
 import datetime
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
+
+from scipy.stats import binom
 
 from unveil.studies.study import code_version, machine
 from unveil.training.checkpoint import write_json
@@ -25,7 +28,21 @@ def processor_ms(run: Callable[[], object], least: float = 0.5, rounds: int = 5)
     return round(median(found), 3)
 
 
-def write(name: str, rows: list[dict]) -> None:
-    """Keeps rows as ``results/benchmarks/NAME.json``."""
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median and the order statistics that hold it in at least 95% of cases, whatever the distribution."""
+    ordered = sorted(values)
+    rank = int(binom.ppf(0.025, len(ordered), 0.5))
+    return median(ordered), ordered[max(rank - 1, 0)], ordered[min(len(ordered) - rank, len(ordered) - 1)]
+
+
+def write(name: str, rows: list[dict], **facts) -> None:
+    """Keeps rows as ``results/benchmarks/NAME.json``.
+
+    Args:
+        name: of the benchmark.
+        rows: what was measured.
+        **facts: how.
+    """
     write_json(Path("results") / "benchmarks" / f"{name}.json", {
-        "date": str(datetime.date.today()), "machine": machine(), "code": code_version(), "rows": rows})
+        "date": str(datetime.date.today()), "machine": machine(), "code": code_version(),
+        "load": [round(x, 2) for x in os.getloadavg()], **facts, "rows": rows})

@@ -79,8 +79,8 @@ class Transformer(Encoder):
         x = tokens.values
         if self.positions == "sincos":
             if self.frame == "view" and tokens.grid is not None:
-                return x + sincos_grid(tokens.grid, self.width, x.device).to(x.dtype)
-            return x + sincos(self._coordinates(tokens), self.width).to(x.dtype)
+                return x + sincos_grid(tokens.grid, self.width, x.device)
+            return x + sincos(self._coordinates(tokens), self.width)
         return x
 
     def encode(self, tokens: Tokens, keep: Tensor | None = None, layers: Sequence[int] = ()) -> Features:

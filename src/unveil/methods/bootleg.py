@@ -68,9 +68,9 @@ class Bootleg(Method):
         tokens = self.encoder.embed(view)
         masks = multiblock(tokens.grid, step.generator("masks"), batch.keys, blocks=self.blocks, target_scale=self.target_scale,
                            target_aspect=self.target_aspect, context_scale=self.context_scale, min_keep=self.min_keep)
+        whole = self.encoder.encode(tokens, layers=self.layers) if self.teacher is None else self.teacher(view, layers=self.layers)
         context = self.encoder.encode(tokens, keep=masks.context)
         answer = self.predictor(context.local, masks.context, masks.targets, tokens.grid)
-        whole = self.encoder.encode(tokens, layers=self.layers) if self.teacher is None else self.teacher(view, layers=self.layers)
         levels = whole.hidden if self.target == "layers" else [tokens.raw]
         goal = torch.cat([F.layer_norm(h, h.shape[-1:]) if self.normalise else h for h in map(wide, levels)], -1)
         loss = latent_error(answer, goal, masks.targets, tokens.valid)

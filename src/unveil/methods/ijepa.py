@@ -78,9 +78,9 @@ class IJEPA(Method):
         view, = step.view(batch, area=self.area)
         tokens = self.encoder.embed(view)
         masks = self._masks(tokens, batch.keys, step)
+        whole = self.encoder.encode(tokens) if self.teacher is None else self.teacher(view)
         context = self.encoder.encode(tokens, keep=masks.context)
         answer = self.predictor(context.local, masks.context, masks.targets, tokens.grid)
-        whole = self.encoder.encode(tokens) if self.teacher is None else self.teacher(view)
         goal = wide(whole.local if self.target == "features" else tokens.raw)
         loss = latent_error(answer, F.layer_norm(goal, goal.shape[-1:]), masks.targets, tokens.valid)
         return Output(loss, shown={"embedding": whole.pooled.detach()[None], "views": view.values[None], "seen": masks.context,

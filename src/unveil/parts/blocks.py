@@ -15,7 +15,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     On a CPU in bfloat16 the plain form is 2.5 to 10 times faster up to 512 tokens (see ``benchmarks/attention.py``).
     """
     if q.device.type == "cpu" and q.dtype == torch.bfloat16 and mask is None and k.shape[-2] <= 512:
-        return ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(-1) @ v
+        heads, (q, k, v) = q.shape[:2], (x.flatten(0, 1) for x in (q, k, v))
+        scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=q.shape[-1] ** -0.5)
+        return (scores.softmax(-1) @ v).unflatten(0, heads)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 

@@ -46,8 +46,8 @@ class Predictor(nn.Module):
         blocks = asked_at.shape[1] if asked_at.dim() == 3 else 1
         flat = asked_at.reshape(-1, asked_at.shape[-1])
         context = self.enter(seen)
-        context = (context + place[seen_at].to(context.dtype)).repeat_interleave(blocks, 0)
-        asked = (self.mask_token + place[flat]).to(context.dtype)
+        context = (context + place[seen_at]).repeat_interleave(blocks, 0)
+        asked = self.mask_token + place[flat]
         x = torch.cat([context, asked], 1)
         *first, final = self.blocks
         for block in first:
