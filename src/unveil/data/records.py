@@ -29,6 +29,8 @@ class Records:
         array: all records at once where they lie in one array, so that a kind need not go through :attr:`load`.
         test: bool, which records the source's own split holds out; None where it has none.
         notes: sentences about the source that a person should see, such as where a recording has gaps.
+        smaller: reads a picture as :attr:`load` does, at a reduced size where that is cheaper, its shorter side still at least as long as
+            asked; None where the source cannot.
     """
 
     names: Sequence[str]
@@ -43,6 +45,7 @@ class Records:
     array: np.ndarray | None = None
     test: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
+    smaller: Callable[[int, int], np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.names)

@@ -89,7 +89,7 @@ class Loop:
             start = checkpoint.restore(self.folder, self.method, self.optimiser, self.definition, self.say)
         self.module, self.optimiser = self.fabric.setup(self.method, self.optimiser)
         self.feed = Feed(self.samples, self.seed, self.settings.batch // self.settings.accumulate, self.fabric.global_rank,
-                         self.fabric.world_size)
+                         self.fabric.world_size, self.total * self.settings.accumulate)
         home = self.folder if self.fabric.is_global_zero else None
         with freed_memory_kept(), Log(home, start, self.settings.logger, self.say) as log, _Interrupts(self):
             if self.monitor:

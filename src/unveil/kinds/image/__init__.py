@@ -24,6 +24,8 @@ from unveil.kinds.image.view import cropped, varied
 from unveil.kinds.kind import Kind, templates
 from unveil.randomness import Generator
 
+SPARE = 2  # a picture is decoded at this many times the side it is brought to, or more: less would show in its finest detail
+
 
 class Image(Kind):
     """Pictures brought to one square size by scaling the shorter side and cutting the centre.
@@ -60,7 +62,8 @@ class Image(Kind):
         load = records.load if array is None else array.__getitem__
         faults: dict[str, str] = {}
         size, channels = self._look(records, load, faults)
-        files = Files(lambda i: fitted(load(i), size, channels, self.channels is not None, self.smallest), len(records),
+        near = (lambda i: records.smaller(i, SPARE * size)) if array is None and records.smaller else load
+        files = Files(lambda i: fitted(near(i), size, channels, self.channels is not None, self.smallest), len(records),
                       lambda i: records.names[i], faults)
         dense = places(records, None if array is None else array.shape[1:3], size)
         return Samples(files, len(records), shape=(size, size), channels=channels, dense=dense, faults=faults, in_memory=False, **facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from PIL import Image as Picture
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -90,10 +91,28 @@ def fitted(picture: np.ndarray, size: int, channels: int, convert: bool, smalles
             raise Unreadable(f"has {picture.shape[2]} channels, which are no colours: they are not converted to {channels}")
         colour = picture[..., :3] if picture.shape[2] >= 3 else picture[..., :1].repeat(3, -1)
         picture = colour if channels == 3 else (colour @ np.array([0.299, 0.587, 0.114])).astype(picture.dtype)[..., None]
+    height, width = (max(size, round(side * size / min(picture.shape[:2]))) for side in picture.shape[:2])
+    top, left = (height - size) // 2, (width - size) // 2
+    resized = _resized_bytes if picture.dtype == np.uint8 else _resized
+    return resized(picture, (height, width), (slice(top, top + size), slice(left, left + size)))
+
+
+def _resized(picture: np.ndarray, to: tuple[int, int], cut: tuple[slice, slice]) -> np.ndarray:
     scale = np.iinfo(picture.dtype).max if picture.dtype.kind in "ui" else 1
     x = torch.from_numpy(np.moveaxis(picture, -1, 0).astype(np.float32) / scale)[None]
-    to = [max(size, round(side * size / min(x.shape[2:]))) for side in x.shape[2:]]
-    x = x if to == list(x.shape[2:]) else F.interpolate(x, to, mode="bilinear", antialias=True)
-    top, left = (to[0] - size) // 2, (to[1] - size) // 2
-    x = x[0, :, top:top + size, left:left + size]
-    return (x * 255).round().clamp(0, 255).to(torch.uint8).numpy() if picture.dtype == np.uint8 else x.numpy()
+    x = x if to == tuple(x.shape[2:]) else F.interpolate(x, to, mode="bilinear", antialias=True)
+    return x[0][(slice(None), *cut)].numpy()
+
+
+def _resized_bytes(picture: np.ndarray, to: tuple[int, int], cut: tuple[slice, slice]) -> np.ndarray:
+    """The same by Pillow, which resizes bytes as they are, in half the time, and only what is left after the cut."""
+    if to != picture.shape[:2]:
+        (rows, across), (down, columns) = cut, (picture.shape[0] / to[0], picture.shape[1] / to[1])
+        box = (across.start * columns, rows.start * down, across.stop * columns, rows.stop * down)
+        planes = [picture] if picture.shape[2] == 3 else np.moveaxis(picture, -1, 0)
+        side = (across.stop - across.start, rows.stop - rows.start)
+        found = [np.asarray(Picture.fromarray(plane).resize(side, Picture.Resampling.BILINEAR, box)) for plane in planes]
+        picture = found[0] if picture.shape[2] == 3 else np.stack(found, -1)
+    else:
+        picture = picture[cut]
+    return np.ascontiguousarray(np.moveaxis(picture, -1, 0))
