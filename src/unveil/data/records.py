@@ -12,6 +12,11 @@ class Unreadable(Exception):
     """One record cannot be used; it is set aside and counted, and the run goes on."""
 
 
+def scaled(shape: Sequence[int], side: int) -> tuple[int, ...]:
+    """A picture's height and width when its shorter side is brought to ``side`` pixels."""
+    return tuple(max(side, round(whole * side / min(shape))) for whole in shape)
+
+
 @dataclass
 class Records:
     """A lazily read list of raw arrays.
@@ -29,8 +34,8 @@ class Records:
         array: all records at once where they lie in one array, so that a kind need not go through :attr:`load`.
         test: bool, which records the source's own split holds out; None where it has none.
         notes: sentences about the source that a person should see, such as where a recording has gaps.
-        smaller: reads a picture as :attr:`load` does, at a reduced size where that is cheaper, its shorter side still at least as long as
-            asked; None where the source cannot.
+        smaller: reads a picture as :attr:`load` does and, where its shorter side has more pixels than asked, may bring it to
+            :func:`scaled`, which is cheaper while it is decoded; None where the source cannot.
     """
 
     names: Sequence[str]

@@ -147,20 +147,20 @@ def _loader(splits: Mapping[str, Any], column: str, features: Mapping[str, Any])
     parts = [rows.cast_column(column, raw) if picture else rows.with_format("numpy") for rows in alone]
     starts = [0, *accumulate(map(len, parts))]
 
-    def load(i: int, least: int | None = None) -> np.ndarray:
+    def load(i: int, side: int | None = None) -> np.ndarray:
         part = bisect_right(starts, i) - 1
         try:
             value = parts[part][i - starts[part]][column]
         except Exception as why:  # a damaged file can raise anything
             raise Unreadable(f"cannot be read: {why}") from why
-        return _picture(value, least) if picture else _series(value)
+        return _picture(value, side) if picture else _series(value)
     return load
 
 
-def _picture(value: Mapping[str, Any] | None, least: int | None) -> np.ndarray:
+def _picture(value: Mapping[str, Any] | None, side: int | None) -> np.ndarray:
     if value is None or (value["bytes"] is None and value["path"] is None):
         raise Unreadable("has no picture")
-    return decode(value["path"] if value["bytes"] is None else io.BytesIO(value["bytes"]), least)
+    return decode(value["path"] if value["bytes"] is None else io.BytesIO(value["bytes"]), side)
 
 
 def _series(value) -> np.ndarray:

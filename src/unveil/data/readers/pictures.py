@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from unveil.data.options import Options
-from unveil.data.records import Records, Unreadable
+from unveil.data.records import Records, Unreadable, scaled
 from unveil.errors import Unusable
 
 NAME = "pictures"
@@ -18,6 +18,7 @@ ENDINGS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".
 
 # A picture of more pixels than this is set aside: decoding it would take gigabytes.
 Image.MAX_IMAGE_PIXELS = 100_000_000
+SPARE = 2  # a JPEG is decoded at this many times the size it is brought to, or more: less would show in its finest detail
 
 
 def walk(folder: Path, endings: set[str]):
@@ -53,30 +54,33 @@ def read(path: Path, options: Options) -> Records:
         labels = np.array([file.removeprefix(root).rpartition(os.sep)[0].partition(os.sep)[0] for file in files])
         if not any(labels):
             raise Unusable(f"{path} has no sub-folders to take labels from: leave out --labels folders")
-    load = lambda i, least=None: decode(files[i], least)
+    load = lambda i, side=None: decode(files[i], side)
     return Records(files, load, layout="hwc", labels=labels, smaller=load)
 
 
-def decode(source, least: int | None = None) -> np.ndarray:
+def decode(source, side: int | None = None) -> np.ndarray:
     """A file (or open stream) as ``(H, W, C)`` in its own depth: 8 or 16 bits or float; palettes become colours, and an
     alpha channel stays a channel.
 
     Args:
         source: path or stream.
-        least: a shorter side of so many pixels will do. A JPEG is then decoded at a half, quarter or eighth of its size where that is
-            enough, which its own blocks of 8 x 8 give several times cheaper than all of its pixels.
+        side: that a longer shorter side is brought to, of pictures in 8 bits without alpha. Out of a JPEG's blocks of 8 x 8 a half, a
+            quarter or an eighth of the size comes several times cheaper than all of the pixels.
 
     Raises:
         Unreadable: where it is no picture, damaged, or too large.
     """
     try:
         with Image.open(source) as picture:
-            if least:
-                picture.draft(None, (least, least))
+            full = picture.size
+            if side:
+                picture.draft(None, (SPARE * side, SPARE * side))
             if picture.mode == "P":
                 picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
             elif picture.mode in ("1", "LA", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
                 picture = picture.convert({"1": "L", "LA": "RGBA", "PA": "RGBA"}.get(picture.mode, "RGB"))
+            if side and min(full) > side and picture.mode in ("L", "RGB"):
+                picture = picture.resize(scaled(full, side), Image.Resampling.BILINEAR)
             values = np.asarray(picture)
     except Exception as why:  # a damaged file can raise anything from inside a decoder
         reason = "is no picture that can be read" if "cannot identify" in str(why) else str(why) or type(why).__name__
