@@ -102,15 +102,20 @@ class Samples:
 
     def sound(self) -> np.ndarray:
         """Bool ``(n,)``: False for a sample that was found unreadable, in whose place another stood."""
-        if self.in_memory:
+        if self.in_memory or not self.faults:
             return np.ones(len(self), dtype=bool)
         return np.array([self.name(i) not in self.faults for i in self.index.tolist()], dtype=bool)
 
-    def spec(self, limit: int = 2048) -> Spec:
-        """What a sample looks like, with channel statistics of up to ``limit`` evenly spaced samples."""
+    def some(self) -> Tensor:
+        """Positions of up to 2,048 evenly spaced samples; of 512 where each has to be decoded."""
+        most = min(2048 if self.in_memory else 512, len(self))
+        return torch.linspace(0, len(self) - 1, most).long().unique()
+
+    def spec(self) -> Spec:
+        """What a sample looks like, with channel statistics of :meth:`some` of them."""
         if not len(self):
             raise Unusable("there are no samples to learn from")
-        at = torch.linspace(0, len(self) - 1, min(limit, len(self))).long().unique()
+        at = self.some()
         count, total, square = 0.0, 0.0, 0.0
         for part in at.split(256):
             batch = self.batch(part)
@@ -188,7 +193,7 @@ def encode_labels(names: np.ndarray | None) -> tuple[np.ndarray | None, list[str
     """Class names to numbers in sorted order; ``""`` becomes -1."""
     if names is None:
         return None, []
-    names = np.asarray([str(name) for name in names])
-    classes = sorted(set(names.tolist()) - {""}, key=lambda text: (len(text), text) if text.isdigit() else (0, text))
+    names = names.tolist() if names.dtype.kind == "U" else [str(name) for name in names]
+    classes = sorted(set(names) - {""}, key=lambda text: (len(text), text) if text.isdigit() else (0, text))
     place = {name: number for number, name in enumerate(classes)}
-    return np.array([place.get(name, -1) for name in names.tolist()], dtype=np.int64), classes
+    return np.array([place.get(name, -1) for name in names], dtype=np.int64), classes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +23,26 @@ Image.MAX_IMAGE_PIXELS = 100_000_000
 SPARE = 2  # a JPEG is decoded at this many times the size it is brought to, or more: less would show in its finest detail
 
 
-def walk(folder: Path, endings: set[str]):
+def walk(folder: Path, endings: set[str]) -> Iterator[str]:
     """Paths below ``folder`` with one of ``endings``, folders and files in order of name, links to folders not followed."""
+    inside = [_listed(folder)]
+    while inside:
+        for entry in inside[-1]:
+            name = entry.name
+            if name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                inside.append(_listed(entry.path))
+                break
+            if name[name.rfind("."):].lower() in endings:
+                yield entry.path
+        else:
+            inside.pop()
+
+
+def _listed(folder: Path | str) -> Iterator[os.DirEntry]:
     with os.scandir(folder) as held:
-        entries = sorted(held, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk(Path(entry.path), endings)
-        elif os.path.splitext(entry.name)[1].lower() in endings:
-            yield entry.path
+        return iter(sorted(held, key=attrgetter("name")))
 
 
 def detect(path: Path) -> str | None:
@@ -50,9 +61,9 @@ def read(path: Path, options: Options) -> Records:
     files = [str(path)] if path.is_file() else list(walk(path, ENDINGS))
     labels = None
     if options.labels == "folders":
-        root = os.path.join(path, "")
-        labels = np.array([file.removeprefix(root).rpartition(os.sep)[0].partition(os.sep)[0] for file in files])
-        if not any(labels):
+        start = len(os.path.join(path, ""))
+        labels = np.array([file[start:max(start, file.find(os.sep, start))] for file in files])
+        if not labels.any():
             raise Unusable(f"{path} has no sub-folders to take labels from: leave out --labels folders")
     load = lambda i, side=None: decode(files[i], side)
     return Records(files, load, layout="hwc", labels=labels, smaller=load)
