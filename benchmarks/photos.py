@@ -1,4 +1,4 @@
-"""JPEG files for benchmarks: seeded crops of the photographs that scikit-image ships, saved at 256 px."""
+"""JPEG files for benchmarks: seeded crops of the photographs that scikit-image ships, saved at 256 px a side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 WHEEL = "scikit-image==0.26.0"
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "ihc.png", "motorcycle_left.png", "retina.jpg", "rocket.jpg")
-SAID = f"crops of {len(PHOTOS)} photographs of {WHEEL}, 256 to 256 px, JPEG quality 90"
+SAID = f"crops of {len(PHOTOS)} photographs of {WHEEL}, 256 px, JPEG quality 90"
 
 
 def originals() -> list[Image.Image]:
