@@ -18,9 +18,10 @@ from PIL import Image
 
 from tiny import WORDS, photos, pixels, recordings, series
 from unveil.cli import main
+from unveil.data import machine
 from unveil.data.feed import Feed
 from unveil.data.samples import Files
-from unveil.training import checkpoint, measure
+from unveil.training import checkpoint
 
 SIGNAL = ["--kind.window", "32", *WORDS]
 
@@ -387,8 +388,8 @@ def test_the_limit_of_a_control_group_counts(refused, place, monkeypatch):
     (place / "cgroup" / "job" / "memory.max").write_text(f"{1 << 20}\n")
     (group / "memory.max").write_text("max\n")
     (place / "own").write_text("0::/job/step\n")
-    limits = measure._limits
-    monkeypatch.setattr(measure, "_limits", lambda: limits(place / "cgroup", place / "own"))
+    limits = machine._limits
+    monkeypatch.setattr(machine, "_limits", lambda: limits(place / "cgroup", place / "own"))
     has(refused("pretrain", "photos", *WORDS, "--train.batch", "64"), "over 80% of the limit of 0.0 GiB")
 
 

@@ -58,7 +58,7 @@ def million(request, tmp_path, monkeypatch):
 
     opened = []
 
-    def decode(file):
+    def decode(file, side=None):
         opened.append(file)
         return np.full((16, 16, 3), len(opened) % 256, np.uint8)
     monkeypatch.setattr(os, "scandir", scandir)

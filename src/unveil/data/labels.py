@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,14 +84,14 @@ def _beside(samples: Samples, path: Path, what: str) -> tuple[list[str], str]:
             lines = [line for line in csv.reader(stream) if line]
     except (OSError, UnicodeDecodeError) as why:
         raise Unusable(f"cannot read the {what} in {path}: {why}") from why
-    names = [samples.name(int(i)) for i in samples.index]
+    names = [samples.name(i) for i in samples.index.tolist()]
     if lines and len(lines[0]) > 1:
         known = {line[0].strip(): line[-1].strip() for line in lines}
-        found = [known.get(name, known.get(Path(name).name, "")) for name in names]
+        found = [known.get(name, known.get(os.path.basename(name), "")) for name in names]
         if not any(found):
             raise Unusable(f"no name in {path} is the name of a sample; the first sample is {names[0]!r}")
         first = lines[0][0].strip()
-        return found, "" if first in {*names, *(Path(name).name for name in names)} else lines[0][-1].strip()
+        return found, "" if first in {*names, *map(os.path.basename, names)} else lines[0][-1].strip()
     header = len(lines) == samples.whole + 1
     found = [line[0].strip() for line in lines[header:]]
     if len(found) != samples.whole:

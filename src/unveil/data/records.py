@@ -12,6 +12,11 @@ class Unreadable(Exception):
     """One record cannot be used; it is set aside and counted, and the run goes on."""
 
 
+def scaled(shape: Sequence[int], side: int) -> tuple[int, ...]:
+    """A picture's height and width when its shorter side is brought to ``side`` pixels."""
+    return tuple(max(side, round(whole * side / min(shape))) for whole in shape)
+
+
 @dataclass
 class Records:
     """A lazily read list of raw arrays.
@@ -29,6 +34,8 @@ class Records:
         array: all records at once where they lie in one array, so that a kind need not go through :attr:`load`.
         test: bool, which records the source's own split holds out; None where it has none.
         notes: sentences about the source that a person should see, such as where a recording has gaps.
+        smaller: reads a picture as :attr:`load` does and, where its shorter side has more pixels than asked, may bring it to
+            :func:`scaled`, which is cheaper while it is decoded; None where the source cannot.
     """
 
     names: Sequence[str]
@@ -43,6 +50,7 @@ class Records:
     array: np.ndarray | None = None
     test: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
+    smaller: Callable[[int, int], np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.names)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unveil.contracts import Batch, Spec
+from unveil.data.machine import memory_limit, processors
 from unveil.data.records import Unreadable
 from unveil.errors import Unusable
 
@@ -100,15 +102,20 @@ class Samples:
 
     def sound(self) -> np.ndarray:
         """Bool ``(n,)``: False for a sample that was found unreadable, in whose place another stood."""
-        if self.in_memory:
+        if self.in_memory or not self.faults:
             return np.ones(len(self), dtype=bool)
         return np.array([self.name(i) not in self.faults for i in self.index.tolist()], dtype=bool)
 
-    def spec(self, limit: int = 2048) -> Spec:
-        """What a sample looks like, with channel statistics of up to ``limit`` evenly spaced samples."""
+    def some(self) -> Tensor:
+        """Positions of up to 2,048 evenly spaced samples; of 512 where each has to be decoded."""
+        most = min(2048 if self.in_memory else 512, len(self))
+        return torch.linspace(0, len(self) - 1, most).long().unique()
+
+    def spec(self) -> Spec:
+        """What a sample looks like, with channel statistics of :meth:`some` of them."""
         if not len(self):
             raise Unusable("there are no samples to learn from")
-        at = torch.linspace(0, len(self) - 1, min(limit, len(self))).long().unique()
+        at = self.some()
         count, total, square = 0.0, 0.0, 0.0
         for part in at.split(256):
             batch = self.batch(part)
@@ -124,13 +131,15 @@ class Samples:
 
 def in_memory(values: Tensor, scale: float = 1.0) -> Callable[[Tensor], tuple[Tensor, None]]:
     """Fetch from one tensor ``(n, C, *shape)`` of any number type."""
-    return lambda ids: (values[ids].float() * scale, None)
+    return lambda ids: ((values[ids] * scale).float(), None)
 
 
 class Files:
     """Fetch by decoding records in threads, each at most once while the cache has room.
 
     A record that cannot be read is named in ``faults`` and the next readable one stands in for it, so batches keep their size.
+    What was decoded first is kept to the end: an epoch asks for every record once, so a cache that drops the oldest would always have
+    dropped what comes next, while a fixed part is found again in every epoch.
 
     Args:
         decode: record index -> ``uint8`` or ``float32`` array ``(C, *shape)``; raises :class:`Unreadable`, or
@@ -138,14 +147,14 @@ class Files:
         count: number of records.
         name: record index -> name.
         faults: where to write what was set aside.
-        cache_bytes: memory for decoded samples.
+        cache_bytes: memory for decoded samples; None takes a quarter of what this process may use.
     """
 
     def __init__(self, decode: Callable[[int], np.ndarray], count: int, name: Callable[[int], str], faults: dict[str, str],
-                 cache_bytes: int = 2 << 30):
+                 cache_bytes: int | None = None):
         self.decode, self.count, self.name, self.faults = decode, count, name, faults
-        self.room, self.cache = cache_bytes, {}
-        self.pool = ThreadPoolExecutor(4, thread_name_prefix="decode")
+        self.room, self.cache = memory_limit() // 4 if cache_bytes is None else cache_bytes, {}
+        self.keeping, self.pool = Lock(), ThreadPoolExecutor(max(2, processors()), thread_name_prefix="decode")
 
     def _one(self, index: int) -> np.ndarray:
         for tried in range(self.count):
@@ -159,22 +168,32 @@ class Files:
             except (Unreadable, Unusable) as why:
                 self.faults[self.name(at)] = str(why)
                 continue
-            if self.room >= values.nbytes:
-                self.room -= values.nbytes
-                self.cache[at] = values
+            self._keep(at, values)
             return values
         raise Unusable(f"none of the {self.count} samples can be read; {': '.join(next(iter(self.faults.items())))}")
 
+    def _keep(self, at: int, values: np.ndarray) -> None:
+        with self.keeping:
+            if self.room >= values.nbytes and at not in self.cache:
+                self.room -= values.nbytes
+                self.cache[at] = values
+
     def __call__(self, ids: Tensor) -> tuple[Tensor, None]:
-        values = torch.from_numpy(np.stack(list(self.pool.map(self._one, ids.tolist()))))
-        return (values.float() / 255 if values.dtype == torch.uint8 else values.float()), None
+        held = [self.cache.get(i) for i in ids.tolist()]
+        missing = list(dict.fromkeys(i for i, values in zip(ids.tolist(), held, strict=True) if values is None))
+        read = dict(zip(missing, self.pool.map(self._one, missing), strict=True))
+        held = [read[i] if values is None else values for i, values in zip(ids.tolist(), held, strict=True)]
+        if len({values.dtype for values in held}) > 1:
+            held = [values / np.float32(255) if values.dtype == np.uint8 else values for values in held]
+        values = torch.from_numpy(np.stack(held))
+        return values / 255 if values.dtype == torch.uint8 else values.float(), None
 
 
 def encode_labels(names: np.ndarray | None) -> tuple[np.ndarray | None, list[str]]:
     """Class names to numbers in sorted order; ``""`` becomes -1."""
     if names is None:
         return None, []
-    names = np.asarray([str(name) for name in names])
-    classes = sorted(set(names.tolist()) - {""}, key=lambda text: (len(text), text) if text.isdigit() else (0, text))
+    names = names.tolist() if names.dtype.kind == "U" else [str(name) for name in names]
+    classes = sorted(set(names) - {""}, key=lambda text: (len(text), text) if text.isdigit() else (0, text))
     place = {name: number for number, name in enumerate(classes)}
-    return np.array([place.get(name, -1) for name in names.tolist()], dtype=np.int64), classes
+    return np.array([place.get(name, -1) for name in names], dtype=np.int64), classes

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
 
 from unveil.contracts import Method, Output
 from unveil.data.feed import Feed
@@ -79,7 +80,7 @@ class Loop:
 
     def run(self) -> Ending:
         """Trains from the newest checkpoint to the end, a stop by the user, or a fault."""
-        self.fabric = Fabric(accelerator="auto", devices=self.settings.devices, precision=self._precision(),
+        self.fabric = Fabric(accelerator="auto", devices=self.settings.devices, plugins=self._precision(),
                              strategy="ddp" if self.settings.devices > 1 else "auto")
         self.fabric.launch()
         device = self.fabric.device
@@ -89,7 +90,7 @@ class Loop:
             start = checkpoint.restore(self.folder, self.method, self.optimiser, self.definition, self.say)
         self.module, self.optimiser = self.fabric.setup(self.method, self.optimiser)
         self.feed = Feed(self.samples, self.seed, self.settings.batch // self.settings.accumulate, self.fabric.global_rank,
-                         self.fabric.world_size)
+                         self.fabric.world_size, self.total * self.settings.accumulate)
         home = self.folder if self.fabric.is_global_zero else None
         with freed_memory_kept(), Log(home, start, self.settings.logger, self.say) as log, _Interrupts(self):
             if self.monitor:
@@ -100,10 +101,11 @@ class Loop:
             torch.distributed.destroy_process_group()  # what comes after training is done by one process alone
         return ending
 
-    def _precision(self) -> str:
+    def _precision(self) -> Precision:
         wanted = self.settings.precision
         fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.cpu._is_avx512_bf16_supported()
-        return "bf16-mixed" if wanted == "bf16" or (wanted == "auto" and fast) else "32-true"
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return _Bfloat16("bf16-mixed", device) if wanted == "bf16" or (wanted == "auto" and fast) else Precision()
 
     def _steps(self, start: int, log: Log) -> Ending:
         spent = log.kept[-1] if log.kept else {"seconds": 0.0, "cpu_seconds": 0.0}
@@ -184,6 +186,13 @@ class Loop:
         if self.fabric.is_global_zero:
             checkpoint.store(self.folder, done, self.method, self.optimiser, self.definition)
         self.fabric.barrier()
+
+
+class _Bfloat16(MixedPrecision):
+    """Mixed precision of the network alone: values and places of samples, which bfloat16 would round, stay as they are."""
+
+    def convert_input(self, data):
+        return data
 
 
 class _Interrupts:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-import os
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
 from unveil.contracts import Method
+from unveil.data import machine
 from unveil.data.order import stream
 from unveil.data.samples import Samples
 from unveil.errors import Unusable
@@ -28,29 +26,7 @@ def memory_limit(device: torch.device) -> int:
     """Bytes that this process may use: of the GPU, else the least of the machine's memory and its control groups' limits."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    for path in _limits():
-        try:
-            limits.append(int(path.read_text()))
-        except (OSError, ValueError):
-            continue
-    return min(limits)
-
-
-def _limits(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[Path]:
-    """Files that may hold a limit: of this process's control group and of all above it, versions 2 and 1."""
-    yield from (root / "memory.max", root / "memory" / "memory.limit_in_bytes")
-    try:
-        lines = own.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, place = line.split(":", 2)
-        base, name = (root / "memory", "memory.limit_in_bytes") if "memory" in controllers.split(",") else (root, "memory.max")
-        if controllers and base == root:
-            continue
-        group = Path(place.strip("/"))
-        yield from (base / part / name for part in (group, *group.parents))
+    return machine.memory_limit()
 
 
 def step_bytes(method: Method, kind, samples: Samples, settings: Training, device: torch.device, probe: int = 4) -> int:

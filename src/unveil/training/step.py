@@ -20,7 +20,7 @@ class TrainStep:
     """
 
     def __init__(self, kind, seed: int, index: int, total: int, device: torch.device | str = "cpu"):
-        self.kind, self.seed, self.index, self.device = kind, seed, index, device
+        self.kind, self.seed, self.index, self.device = kind, seed, index, torch.device(device)
         self.progress = index / max(total, 1)
         self.viewed = 0
 
@@ -30,5 +30,6 @@ class TrainStep:
     def view(self, batch: Batch, count: int = 1, *, area: tuple[float, float] = (1.0, 1.0), size: float = 1.0,
              strength: float = 0.0, symmetry: bool = False) -> list[Batch]:
         self.viewed += 1
-        return self.kind.view(batch, count, area=tuple(area), size=size, strength=strength, symmetry=symmetry,
-                              generator=self.generator(f"view {self.viewed}"))
+        with torch.autocast(self.device.type, enabled=False):  # bfloat16 has fewer levels than a picture
+            return self.kind.view(batch, count, area=tuple(area), size=size, strength=strength, symmetry=symmetry,
+                                  generator=self.generator(f"view {self.viewed}"))

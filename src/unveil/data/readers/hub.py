@@ -70,7 +70,8 @@ def read(path: Path | str, options: Options) -> Records:
         test &= False
     names = [f"{path} {name}[{i}]" for name, rows in splits.items() for i in range(len(rows))]
     layout = "hwc" if _is_picture(features[column]) else options.layout
-    return Records(names, _loader(splits, column, features), layout=layout, rate=options.rate, notes=notes,
+    load = _loader(splits, column, features)
+    return Records(names, load, layout=layout, smaller=load, rate=options.rate, notes=notes,
                    targets=numeric(targets, names, options.targets) if any(targets) else None,
                    labels=labels if any(labels) else None, groups=groups if any(groups) else None,
                    test=test if test.any() else None)
@@ -146,20 +147,20 @@ def _loader(splits: Mapping[str, Any], column: str, features: Mapping[str, Any])
     parts = [rows.cast_column(column, raw) if picture else rows.with_format("numpy") for rows in alone]
     starts = [0, *accumulate(map(len, parts))]
 
-    def load(i: int) -> np.ndarray:
+    def load(i: int, side: int | None = None) -> np.ndarray:
         part = bisect_right(starts, i) - 1
         try:
             value = parts[part][i - starts[part]][column]
         except Exception as why:  # a damaged file can raise anything
             raise Unreadable(f"cannot be read: {why}") from why
-        return _picture(value) if picture else _series(value)
+        return _picture(value, side) if picture else _series(value)
     return load
 
 
-def _picture(value: Mapping[str, Any] | None) -> np.ndarray:
+def _picture(value: Mapping[str, Any] | None, side: int | None) -> np.ndarray:
     if value is None or (value["bytes"] is None and value["path"] is None):
         raise Unreadable("has no picture")
-    return decode(value["path"] if value["bytes"] is None else io.BytesIO(value["bytes"]))
+    return decode(value["path"] if value["bytes"] is None else io.BytesIO(value["bytes"]), side)
 
 
 def _series(value) -> np.ndarray:

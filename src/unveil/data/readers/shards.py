@@ -77,7 +77,8 @@ def read(path: Path, options: Options) -> Records:
         notes.append("every sample has a label of its own: they are taken for captions, not classes")
         labels = labels[:0]
     names, targets = [f"{place.shard}/{place.key}".rstrip("/") for place in places], [place.target for place in places]
-    return Records(names, lambda i: _load(places[i], options), targets=numeric(targets, names, options.targets) if any(targets) else None,
+    load = lambda i, side=None: _load(places[i], options, side)
+    return Records(names, load, smaller=load, targets=numeric(targets, names, options.targets) if any(targets) else None,
                    layout=options.layout if options.kind == "signal" else "hwc", rate=options.rate, notes=notes,
                    labels=labels if any(labels) else None, groups=groups if any(groups) else None)
 
@@ -133,8 +134,8 @@ def _fact(facts: Mapping[str, object], known: tuple[str, ...]) -> str:
     return next((str(held[name]) for name in known if name in held), "")
 
 
-def _load(place: Place, options: Options) -> np.ndarray:
-    """A record: a picture ``(H, W, C)``, or a series as it lies.
+def _load(place: Place, options: Options, side: int | None = None) -> np.ndarray:
+    """A record: a picture ``(H, W, C)`` its shorter side brought to ``side`` where that is longer, or a series as it lies.
 
     Raises:
         Unreadable: where it is damaged, or no array of numbers.
@@ -145,7 +146,7 @@ def _load(place: Place, options: Options) -> np.ndarray:
         stream.seek(place.start)
         content = io.BytesIO(stream.read(place.size))
     if place.picture:
-        return decode(content)
+        return decode(content, side)
     try:
         values = np.load(content, allow_pickle=False)
     except Exception as why:  # a damaged header can raise anything

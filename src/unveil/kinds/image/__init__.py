@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unveil.contracts import Batch, Count, Fraction
-from unveil.data.records import Records, Unreadable
+from unveil.data.records import Records, Unreadable, scaled
 from unveil.data.samples import Files, Samples, encode_labels, in_memory
 from unveil.errors import Unusable
 from unveil.kinds.image.corrupt import LEVELS, corrupted
@@ -60,7 +60,9 @@ class Image(Kind):
         load = records.load if array is None else array.__getitem__
         faults: dict[str, str] = {}
         size, channels = self._look(records, load, faults)
-        files = Files(lambda i: fitted(load(i), size, channels, self.channels is not None, self.smallest), len(records),
+        least = max(size, self.smallest)
+        read = (lambda i: records.smaller(i, least)) if array is None and records.smaller else load
+        files = Files(lambda i: fitted(read(i), size, channels, self.channels is not None, self.smallest), len(records),
                       lambda i: records.names[i], faults)
         dense = places(records, None if array is None else array.shape[1:3], size)
         return Samples(files, len(records), shape=(size, size), channels=channels, dense=dense, faults=faults, in_memory=False, **facts)
@@ -75,8 +77,7 @@ class Image(Kind):
         values = torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, -1, 1)))
         side = self.size or min(values.shape[2:])
         if tuple(values.shape[2:]) != (side, side):
-            shorter = min(values.shape[2:])
-            to = [max(side, round(s * side / shorter)) for s in values.shape[2:]]
+            to = scaled(values.shape[2:], side)
             values = torch.cat([F.interpolate(part.float() * scale, to, mode="bilinear", antialias=True) for part in values.split(1024)])
             top, left = (to[0] - side) // 2, (to[1] - side) // 2
             values, scale = values[..., top:top + side, left:left + side].contiguous(), 1.0

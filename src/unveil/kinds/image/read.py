@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unveil.data.records import Records, Unreadable
+from unveil.data.records import Records, Unreadable, scaled
 from unveil.data.samples import Samples
 from unveil.errors import Unusable
 
@@ -49,7 +49,7 @@ def places(records: Records, given: tuple[int, int] | None, size: int) -> np.nda
     if records.dense.shape[1:] != given:
         raise Unusable(f"dense holds labels of {'x'.join(map(str, records.dense.shape[1:]))} places, the pictures are "
                        f"{'x'.join(map(str, given))}: give one label a pixel")
-    to = [max(size, round(size * side / min(given))) for side in given]
+    to = scaled(given, size)
     rows, columns = (((np.arange(size) + (full - size) // 2 + 0.5) * side / full).astype(int) for full, side in zip(to, given, strict=True))
     return records.dense[:, rows][:, :, columns]
 
@@ -90,10 +90,12 @@ def fitted(picture: np.ndarray, size: int, channels: int, convert: bool, smalles
             raise Unreadable(f"has {picture.shape[2]} channels, which are no colours: they are not converted to {channels}")
         colour = picture[..., :3] if picture.shape[2] >= 3 else picture[..., :1].repeat(3, -1)
         picture = colour if channels == 3 else (colour @ np.array([0.299, 0.587, 0.114])).astype(picture.dtype)[..., None]
+    to = scaled(picture.shape[:2], size)
+    cut = slice((to[0] - size) // 2, (to[0] + size) // 2), slice((to[1] - size) // 2, (to[1] + size) // 2)
+    if picture.dtype == np.uint8 and to == picture.shape[:2]:
+        return np.ascontiguousarray(np.moveaxis(picture[cut], -1, 0))
     scale = np.iinfo(picture.dtype).max if picture.dtype.kind in "ui" else 1
     x = torch.from_numpy(np.moveaxis(picture, -1, 0).astype(np.float32) / scale)[None]
-    to = [max(size, round(side * size / min(x.shape[2:]))) for side in x.shape[2:]]
-    x = x if to == list(x.shape[2:]) else F.interpolate(x, to, mode="bilinear", antialias=True)
-    top, left = (to[0] - size) // 2, (to[1] - size) // 2
-    x = x[0, :, top:top + size, left:left + size]
+    x = x if to == picture.shape[:2] else F.interpolate(x, to, mode="bilinear", antialias=True)
+    x = x[0][(slice(None), *cut)]
     return (x * 255).round().clamp(0, 255).to(torch.uint8).numpy() if picture.dtype == np.uint8 else x.numpy()

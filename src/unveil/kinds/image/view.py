@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -31,57 +32,62 @@ def cropped(batch: Batch, area: tuple[float, float], size: float, mirror: bool, 
 
 
 def varied(x: Tensor, keys: Tensor, strength: float, solarise: float, generator: Generator) -> Tensor:
-    """Pictures ``(B, C, H, W)`` with other brightness, contrast and, of three channels, colour; some blurred or solarised."""
-    def sometimes(share: float, changed: Tensor) -> Tensor:
-        return torch.where(generator.uniform(1, 1, 1, keys=keys) < share, changed, x)
+    """Pictures ``(B, C, H, W)`` with other brightness, contrast and, of three channels, colour; some blurred or solarised.
+
+    All changes of colour are affine in it, so a picture gets their product at once and is cut to 0 to 1 once, not after each.
+    """
+    def drawn(share: float) -> Tensor:
+        return generator.uniform(1, 1, keys=keys) < share
 
     def factor(reach: float) -> Tensor:
-        return generator.uniform(1, 1, 1, keys=keys, low=max(0.0, 1 - reach), high=1 + reach)
+        return generator.uniform(1, 1, keys=keys, low=max(0.0, 1 - reach), high=1 + reach)
 
-    y = (x * factor(0.4 * strength)).clamp(0, 1)
-    mean = y.mean((1, 2, 3), keepdim=True)
-    y = (mean + (y - mean) * factor(0.4 * strength)).clamp(0, 1)
-    if x.shape[1] == 3:
-        grey = _grey(y)
-        y = (grey + (y - grey) * factor(0.2 * strength)).clamp(0, 1)
-        y = _turn_hue(y, generator.uniform(1, 1, 1, keys=keys, low=-1.0) * (0.1 * strength))
-    x = sometimes(0.8, y)
-    if x.shape[1] == 3:
-        x = sometimes(0.2 * min(1.0, strength), _grey(x).expand_as(x))
-    x = sometimes(0.5 * min(1.0, strength), _soft(x, generator.uniform(1, keys=keys, low=0.1, high=2.0)))
-    return sometimes(solarise * min(1.0, strength), torch.where(x >= 0.5, 1 - x, x))
+    none, colours = torch.eye(x.shape[1], device=x.device), x.shape[1] == 3
+    brightness, contrast = factor(0.4 * strength), factor(0.4 * strength)
+    change, shift = brightness * contrast * none, brightness * (1 - contrast) * x.mean((1, 2, 3)).view(-1, 1, 1)
+    if colours:
+        saturation, turn = factor(0.2 * strength), generator.uniform(1, 1, keys=keys, low=-1.0) * (0.1 * strength)
+        change = change @ _turned(turn) @ (saturation * none + (1 - saturation) * _grey(x))
+    changed = drawn(0.8)
+    change, shift = torch.where(changed, change, none), torch.where(changed, shift, 0.0)
+    if colours:
+        change = torch.where(drawn(0.2 * min(1.0, strength)), _grey(x) @ change, change)
+    x = torch.baddbmm(shift, change, x.flatten(2)).clamp_(0, 1).view_as(x)
+    sigma = generator.uniform(1, 1, keys=keys, low=0.1, high=2.0)
+    x = _soft(x, torch.where(drawn(0.5 * min(1.0, strength)), sigma, 0.0)[:, 0])
+    return torch.minimum(x, torch.where(drawn(solarise * min(1.0, strength)), 1.0, 2.0)[..., None] - x)
 
 
 def _window(batch: Batch, first: Tensor, last: Tensor, out: tuple[int, int]) -> Batch:
     """The rectangle from ``first (B, 2)`` to ``last (B, 2)`` in shares of the picture, read at ``out`` pixels; where first is
     beyond last the view is mirrored."""
-    scale, middle = last - first, first + last - 1
-    theta = torch.zeros(len(batch), 2, 3, device=first.device)
-    theta[:, 0, 0], theta[:, 0, 2] = scale[:, 1], middle[:, 1]
-    theta[:, 1, 1], theta[:, 1, 2] = scale[:, 0], middle[:, 0]
-    grid = F.affine_grid(theta, [len(batch), 1, *out], align_corners=False)
+    # Read at the middle of each pixel; grid_sample counts from -1 to 1. Rows and columns are apart, which is cheaper than affine_grid.
+    middle = [(torch.arange(side, device=first.device) + 0.5) / side for side in out]
+    down, across = (2 * (first[:, a:a + 1] + (last - first)[:, a:a + 1] * middle[a]) - 1 for a in (0, 1))
+    grid = torch.stack([across[:, None].expand(-1, *out), down[:, :, None].expand(-1, *out)], -1)
     values = F.grid_sample(batch.values, grid, mode="bilinear", padding_mode="border", align_corners=False)
     low, length = batch.box[:, 0], batch.box[:, 1] - batch.box[:, 0]
     return replace(batch, values=values, box=torch.stack([low + first * length, low + last * length], 1))
 
 
-def _grey(x: Tensor) -> Tensor:
-    return (x * x.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+def _grey(like: Tensor) -> Tensor:
+    """The map ``(3, 3)`` of a colour to the grey of its brightness."""
+    return like.new_tensor([0.299, 0.587, 0.114]).expand(3, 3)
 
 
-def _turn_hue(x: Tensor, turn: Tensor) -> Tensor:
-    """Turns colours about the grey axis by ``turn`` of a full circle, in the YIQ plane (linear, so it needs no branches)."""
-    to = x.new_tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
-    y, i, q = (to @ x.flatten(2)).unbind(1)
-    angle = turn.view(-1, 1) * (2 * torch.pi)
-    turned = torch.stack([y, i * angle.cos() - q * angle.sin(), i * angle.sin() + q * angle.cos()], 1)
-    return (torch.linalg.inv_ex(to).inverse @ turned).view_as(x).clamp(0, 1)
+def _turned(turn: Tensor) -> Tensor:
+    """Maps ``(B, 3, 3)`` that turn colours about the grey axis by ``turn (B, 1, 1)`` of a full circle, in the YIQ plane."""
+    to = turn.new_tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+    cos, sin = (turn * 2 * torch.pi).cos(), (turn * 2 * torch.pi).sin()
+    zero, one = torch.zeros_like(turn), torch.ones_like(turn)
+    plane = torch.cat([torch.cat(row, 2) for row in ([one, zero, zero], [zero, cos, -sin], [zero, sin, cos])], 1)
+    return torch.linalg.inv_ex(to).inverse @ plane @ to
 
 
 def _soft(x: Tensor, sigma: Tensor) -> Tensor:
-    """Blurred by ``sigma (B, 1)`` in pixels of a picture 224 wide, so that a small picture is blurred as a scaled one would be."""
-    side = x.shape[-1]
-    return blurred(x, sigma * side / 224, max(1, round(side * 0.05)))
+    """Blurred by ``sigma (B, 1)`` up to 2 in pixels of a picture 224 wide, so that a small picture is blurred as a scaled one would be."""
+    scale = x.shape[-1] / 224
+    return blurred(x, sigma * scale, math.ceil(3 * 2 * scale))
 
 
 def blurred(x: Tensor, sigma: Tensor, radius: int) -> Tensor:

@@ -1,0 +1,39 @@
+"""What this process may use of the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def processors() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_limit() -> int:
+    """Bytes that this process may use: the least of the machine's memory and its control groups' limits."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in _limits():
+        try:
+            limits.append(int(path.read_text()))
+        except (OSError, ValueError):
+            continue
+    return min(limits)
+
+
+def _limits(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[Path]:
+    """Files that may hold a limit: of this process's control group and of all above it, versions 2 and 1."""
+    yield from (root / "memory.max", root / "memory" / "memory.limit_in_bytes")
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, place = line.split(":", 2)
+        base, name = (root / "memory", "memory.limit_in_bytes") if "memory" in controllers.split(",") else (root, "memory.max")
+        if controllers and base == root:
+            continue
+        group = Path(place.strip("/"))
+        yield from (base / part / name for part in (group, *group.parents))
