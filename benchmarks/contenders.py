@@ -21,7 +21,6 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from unveil.contracts import Batch
 from unveil.data.samples import Samples, in_memory
 from unveil.kinds.image import Image
 from unveil.parts.masking import multiblock, random_masks
@@ -38,7 +37,7 @@ LOCAL_VIEWS, LOCAL_SIZE = 4, 0.5
 
 
 def lend_torchvision() -> None:
-    """torchvision's compiled operators are missing beside a CPU build of torch; nothing here calls them, so naming them is enough."""
+    """Torchvision's compiled operators are missing beside a CPU build of torch; nothing here calls them, so naming them is enough."""
     library = torch.library.Library("torchvision", "DEF")
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -294,22 +293,37 @@ FLASH = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu:
 
 
 class Asked:
-    """One step as it was asked for: its times, its floating point operations, its memory."""
+    """One step as it was asked for: its times and, where it is counted, its operations and the bytes kept for the backward pass."""
 
     def __init__(self, count: bool):
-        self.counter = FlopCounterMode(display=False, custom_mapping=FLASH) if count else contextlib.nullcontext()
-        self.count = count
+        self.counter = FlopCounterMode(display=False, custom_mapping=FLASH)
+        self.saved: dict[int, int] = {}
+        self.count, self.around = count, contextlib.ExitStack()
+
+    def _save(self, x: torch.Tensor) -> torch.Tensor:
+        self.saved[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
 
     def __enter__(self) -> None:
-        self.counter.__enter__()
+        if self.count:
+            self.around.enter_context(self.counter)
+            self.around.enter_context(torch.autograd.graph.saved_tensors_hooks(self._save, lambda x: x))
         self.cpu, self.wall, self.faults = time.process_time(), time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
     def __exit__(self, *error) -> None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         self.answer = {"cpu": time.process_time() - self.cpu, "wall": time.perf_counter() - self.wall, "pages": used.ru_minflt - self.faults}
-        self.counter.__exit__(*error)
+        self.around.close()
         if self.count:
             self.answer["flops"] = self.counter.get_total_flops()
+
+
+def fixed(made: Ours | Peer) -> tuple[set[int], int]:
+    """Places of all weights and buffers, and their bytes with gradients and the optimiser's two moments."""
+    held = [made.loop.method] if isinstance(made, Ours) else [part for part in vars(made).values() if isinstance(part, nn.Module)]
+    tensors = {id(x): x for part in held for x in (*part.parameters(), *part.buffers())}.values()
+    size = lambda x: x.numel() * x.element_size()
+    return {x.untyped_storage().data_ptr() for x in tensors}, sum(size(x) * (4 if x.requires_grad else 1) for x in tensors)
 
 
 def memory(name: str) -> int:
@@ -322,16 +336,15 @@ def main() -> None:
     """Builds the contender that is asked for, then answers each line with a step's figures."""
     asked = json.loads(sys.argv[1])
     lend_torchvision()
-    import lightly.loss
     import stable_pretraining.methods  # noqa: F401
     from peer_steps import PEERS
     torch.manual_seed(0)
     setting = Setting(asked["side"], asked["patch"], asked["batch"])
     bare = memory("VmRSS")
     with contextlib.redirect_stdout(io.StringIO()):
-        made = (Ours if asked["who"] == "ours" else None)
-        made = made(asked["method"], setting, asked["precision"]) if made else \
-            (PLAIN if asked["who"] == "plain" else PEERS[asked["who"]])[asked["method"]](setting, asked["precision"])
+        contender = {"ours": lambda *given: Ours(asked["method"], *given), "plain": PLAIN[asked["method"]]} | \
+            {name: methods[asked["method"]] for name, methods in PEERS.items()}
+        made = contender[asked["who"]](setting, asked["precision"])
     with open("/proc/self/clear_refs", "w") as stream:
         stream.write("5")
 
@@ -339,7 +352,9 @@ def main() -> None:
         return Asked(json.loads(sys.stdin.readline()).get("count", False))
 
     def after(index: int, step: Asked) -> None:
-        print(json.dumps(step.answer | {"index": index, "peak": memory("VmHWM") - bare}), flush=True)
+        places, size = fixed(made) if step.count else (set(), 0)
+        parts = size + sum(held for place, held in step.saved.items() if place not in places)
+        print(json.dumps(step.answer | {"index": index, "peak": memory("VmHWM") - bare, "parts": parts}), flush=True)
 
     made.serve(before, after)
 

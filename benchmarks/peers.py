@@ -41,7 +41,8 @@ class Process:
     """
 
     def __init__(self, script: str, threads: int = 1, **asked):
-        env = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "PYTHONWARNINGS": "ignore", "HF_HUB_OFFLINE": "1"}
+        env = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "PYTHONWARNINGS": "ignore",
+                            "HF_HUB_OFFLINE": "1"}
         self.name = json.dumps(asked)
         self.process = subprocess.Popen([str(python()), str(ROOT / "benchmarks" / script), json.dumps(asked)], env=env, text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -28,7 +28,7 @@ def peak_gflops(precision: str, size: int = 1024) -> float:
 def measure(method: str, precision: str, rounds: int, threads: int) -> list[dict]:
     """A row a contender."""
     alive = {who: Process("contenders.py", threads, who=who, method=method, precision=precision, **NETWORK) for who in WHO}
-    flops = {who: process(count=True)["flops"] for who, process in alive.items()}
+    counted = {who: process(count=True) for who, process in alive.items()}
     for process in alive.values():
         for _ in range(WARM):
             process()
@@ -42,10 +42,11 @@ def measure(method: str, precision: str, rounds: int, threads: int) -> list[dict
     peak, rows = peak_gflops(precision), []
     for who in WHO:
         cpu, wall = ([step[name] for step in steps[who]] for name in ("cpu", "wall"))
-        row = {"method": method, "precision": precision, "threads": threads, "who": who, "rounds": rounds, "flops": flops[who],
+        row = {"method": method, "precision": precision, "threads": threads, "who": who, "rounds": rounds, "flops": counted[who]["flops"],
                "cpu_ms": interval([1000 * x for x in cpu]), "wall_ms": interval([1000 * x for x in wall]),
                "peak_mib": round(max(step["peak"] for step in steps[who]) / 2**20, 1),
-               "share_of_peak": round(flops[who] / interval(cpu)[0] / 1e9 / peak / threads, 3), "peak_gflops": round(peak, 1)}
+               "parts_mib": round(counted[who]["parts"] / 2**20, 1),
+               "share_of_peak": round(counted[who]["flops"] / interval(cpu)[0] / 1e9 / peak / threads, 3), "peak_gflops": round(peak, 1)}
         if who != "ours":
             row["cpu_ratio"] = interval([a["cpu"] / b["cpu"] for a, b in zip(steps["ours"], steps[who], strict=True)])
             row["wall_ratio"] = interval([a["wall"] / b["wall"] for a, b in zip(steps["ours"], steps[who], strict=True)])
