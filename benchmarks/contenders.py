@@ -15,6 +15,7 @@ import math
 import resource
 import sys
 import time
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -84,7 +85,7 @@ class Setting:
 def projector(*widths: int) -> nn.Sequential:
     """Linear layers with batch normalisation between them."""
     layers: list[nn.Module] = []
-    for a, b in zip(widths[:-2], widths[1:-1]):
+    for a, b in pairwise(widths[:-1]):
         layers += [nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.Linear(*widths[-2:]))
 
@@ -308,11 +309,12 @@ class Asked:
         if self.count:
             self.around.enter_context(self.counter)
             self.around.enter_context(torch.autograd.graph.saved_tensors_hooks(self._save, lambda x: x))
-        self.cpu, self.wall, self.faults = time.process_time(), time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        self.faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        self.cpu, self.wall = time.process_time(), time.perf_counter()
 
     def __exit__(self, *error) -> None:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        self.answer = {"cpu": time.process_time() - self.cpu, "wall": time.perf_counter() - self.wall, "pages": used.ru_minflt - self.faults}
+        self.answer = {"cpu": time.process_time() - self.cpu, "wall": time.perf_counter() - self.wall,
+                       "pages": resource.getrusage(resource.RUSAGE_SELF).ru_minflt - self.faults}
         self.around.close()
         if self.count:
             self.answer["flops"] = self.counter.get_total_flops()
