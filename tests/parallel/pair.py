@@ -14,14 +14,18 @@ from unittest import mock
 
 import torch
 import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from unveil.contracts import Batch
 from unveil.data.order import stream
 from unveil.parts import distributed
+from unveil.parts.distributed import whole
 from unveil.recipes.check import find
 from unveil.recipes.recipe import build
 from unveil.testing import Cell
+from unveil.training.processes import shard
 from unveil.training.step import TrainStep
 
 KINDS = {"signal": dict(window=64), "image": dict(size=16)}
@@ -38,9 +42,11 @@ class Job:
     settings: dict[str, Any] = field(default_factory=dict)
     missing: bool = False
     fault: str = ""
+    sharded: bool = False
 
     def __str__(self) -> str:
         marks = [f"{name}={value}" for name, value in self.settings.items()] + ["missing"] * self.missing + [self.fault] * bool(self.fault)
+        marks += ["sharded"] * self.sharded
         return "-".join([self.method, self.encoder, self.kind, *marks])
 
 
@@ -103,7 +109,11 @@ def work(job: Job, rank: int = 0, world: int = 1) -> dict[str, torch.Tensor]:
     kind = build("kind", {"name": job.kind} | KINDS[job.kind])
     cell = Cell(find("method", job.method), kind, find("encoder", job.encoder), dict(job.settings))
     method = cell.build().double().train()
-    module = DistributedDataParallel(method) if world > 1 else method
+    if job.sharded and world > 1:
+        module = shard(method, init_device_mesh("cpu", (world,), mesh_dim_names=("data_parallel",)))
+        assert all(isinstance(p, DTensor) for p in method.parameters())
+    else:
+        module = DistributedDataParallel(method) if world > 1 else method
     if job.fault == "summed" and world > 1:
         module.register_comm_hook(None, _summed)
     step = DoubleStep(kind, 0, INDEX, TOTAL)
@@ -114,13 +124,13 @@ def work(job: Job, rank: int = 0, world: int = 1) -> dict[str, torch.Tensor]:
     if world > 1:
         dist.all_reduce(loss)
     left = {"loss": loss / world}
-    left |= {f"gradient of {name}": p.grad.clone() for name, p in method.named_parameters() if p.grad is not None}
+    left |= {f"gradient of {name}": whole(p.grad).clone() for name, p in method.named_parameters() if p.grad is not None}
     with torch.no_grad():
         for p in method.parameters():
             if p.grad is not None:
                 p -= 0.1 * p.grad
     method.after_step(step)
-    return left | dict(method.state_dict())
+    return left | {name: whole(x) for name, x in method.state_dict().items()}
 
 
 def distances(answer: dict[str, torch.Tensor], one: dict[str, torch.Tensor]) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """Two processes, each with half a batch, make the same update as one with the whole: every method, encoder and kind, in float64.
 
 Compared are the loss, the averaged gradients, and after the update all weights and buffers (running statistics, DINO's centre,
-teachers), on both processes. Missing values that differ from half to half, and small views, are further jobs. The same comparison
-must fail where a gradient is wrong by the number of processes. ``benchmarks/processes.py`` says how far each method is off.
+teachers), on both processes. Missing values that differ from half to half, and small views, are further jobs, and so are weights in
+shards (FSDP2). The same comparison must fail where a gradient is wrong by the number of processes. ``benchmarks/processes.py`` says
+how far each method is off.
 """
 
 from dataclasses import replace
@@ -21,6 +22,8 @@ JOBS += [Job(method, "transformer", "signal", missing=True) for method in TABLES
 JOBS += [Job(method, "transformer", kind, dict(local_views=2)) for method in ("dino", "lejepa") for kind in KINDS]
 JOBS += [Job("lejepa", "conv", "image", dict(form="pooled")), Job("i-jepa", "transformer", "image", dict(masking="random")),
          Job("byol", "conv", "signal", dict(teacher=False))]
+JOBS += [replace(job, sharded=True) for job in JOBS if job.kind == "signal" and not job.missing]
+
 # Where each method looks across the batch: its loss (also over ragged items), or the normalisation in its head or encoder.
 ACROSS = {"sum": [Job("lejepa", "transformer", "signal"), Job("byol", "transformer", "signal"), Job("dino", "conv", "signal"),
                   *(Job(method, "transformer", "signal", missing=True) for method in ("mae", "i-jepa", "bootleg"))],
