@@ -24,13 +24,14 @@ from unveil.recipes import recipe as recipes
 from unveil.recipes.check import TABLES, find
 from unveil.testing import Cell
 from unveil.training import hardware, measure
-from unveil.training.cost import count
+from unveil.training.cost import _AsOnGPU, count
+from unveil.training.processes import blueprint
 
 FILES = sorted(file.name for file in resources.files("unveil.recipes").iterdir() if file.name.endswith(".yaml"))
 PUBLISHED = [tuple(name.split(".")[:2]) for name in FILES if "\npublished:" in (resources.files("unveil.recipes") / name).read_text()]
 
 
-@pytest.mark.parametrize("method, kind", PUBLISHED, ids="-".join)
+@pytest.mark.parametrize("method, kind", PUBLISHED)
 def test_every_published_recipe_is_planned_in_seconds_and_without_its_weights(capsys, method, kind):
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     assert main(["plan", method, "--kind", kind, "--json"]) == 0
@@ -77,9 +78,7 @@ def test_operations_of_i_jepa_are_those_of_the_formula():
 def counted(cell: Cell, mixed: bool = False, **training):
     samples = cell.samples()[0]
     settings = cell.settings_of_training(**({"batch": 8} | training))
-    with torch.device("meta"):
-        built = cell.build()
-    return count(built, cell.kind, samples.spec(), settings, mixed=mixed), settings, samples
+    return count(blueprint(cell.build()), cell.kind, samples.spec(), settings, mixed=mixed), settings, samples
 
 
 @pytest.mark.parametrize("method", TABLES["method"])
@@ -95,7 +94,9 @@ def test_what_is_kept_is_what_a_step_in_earnest_keeps(method):
 
 @pytest.mark.parametrize("method", ["mae", "i-jepa", "lejepa"])
 def test_mixed_precision_keeps_what_the_processors_own_keeps(monkeypatch, method):
-    monkeypatch.setattr(blocks, "attend", F.scaled_dot_product_attention)  # not the form that is quicker on a CPU
+    """A CPU differs from a GPU in two things: the form of attention that is quicker on it, and layer norms, which it takes in bf16."""
+    monkeypatch.setattr(blocks, "attend", F.scaled_dot_product_attention)
+    monkeypatch.setattr(_AsOnGPU, "high", _AsOnGPU.high - {F.layer_norm})
     cell = Cell(find("method", method), Image(size=16), encoder_settings=dict(width=96))
     cost, settings, samples = counted(cell, mixed=True, batch=32)
     whole, _, _ = counted(cell, batch=32)
@@ -103,7 +104,7 @@ def test_mixed_precision_keeps_what_the_processors_own_keeps(monkeypatch, method
     with torch.autocast("cpu", torch.bfloat16):
         real = measure.step_bytes(cell.build(), cell.kind, samples, settings, torch.device("cpu"), probe=32)
     real -= 4 * (held.teacher + held.buffers + 4 * held.trained)
-    assert cost.activations == pytest.approx(real, rel=0.1) and cost.activations < 0.8 * whole.activations
+    assert cost.activations == pytest.approx(real, rel=0.02) and cost.activations < 0.8 * whole.activations
 
 
 def test_work_that_every_process_repeats_is_counted_on_each():
@@ -116,13 +117,15 @@ def test_work_that_every_process_repeats_is_counted_on_each():
 
 
 def test_shards_divide_weights_and_send_more():
-    ddp, fsdp = (api.plan("i-jepa", kind="image", gpus=16, settings={"train.strategy": strategy}) for strategy in ("ddp", "fsdp"))
-    held = ddp.cost.weights
-    assert (ddp.cost, ddp.settings.nodes, ddp.settings.devices) == (fsdp.cost, 2, 8)
-    assert fsdp.memory.gradients == ddp.memory.gradients / 16 and fsdp.memory.optimiser == 8 * held.trained / 16
-    assert ddp.time.sent == 4 * 2 * held.trained * 15 / 16
-    assert fsdp.time.sent == 4 * (2 * held.trained + held.teacher + held.units) * 15 / 16
-    assert ddp.time.network == ddp.time.sent / 50e9, "two machines are joined by their network"
+    cost, settings, _ = counted(Cell(find("method", "i-jepa"), Image(size=16)), batch=16, devices=8, nodes=2)
+    held, on = cost.weights, hardware.find("h100")
+    ddp, fsdp = (replace(settings, strategy=strategy) for strategy in ("ddp", "fsdp"))
+    whole, shards = hardware.memory(cost, ddp), hardware.memory(cost, fsdp)
+    assert held.teacher > 0 and held.units > 0
+    assert shards.gradients == whole.gradients / 16 and shards.optimiser == 8 * held.trained / 16
+    assert hardware.sent(cost, ddp) == 4 * 2 * held.trained * 15 / 16
+    assert hardware.sent(cost, fsdp) == 4 * (2 * held.trained + held.teacher + held.units) * 15 / 16
+    assert hardware.time(cost, ddp, on, 0.5).network == hardware.sent(cost, ddp) / 50e9, "two machines are joined by their network"
 
 
 def test_a_plan_of_data_takes_their_number_and_shape(tmp_path, capsys):
@@ -134,17 +137,15 @@ def test_a_plan_of_data_takes_their_number_and_shape(tmp_path, capsys):
 
 
 def test_what_does_not_fit_is_said_with_what_does(capsys):
-    assert main(["plan", "i-jepa", "--kind", "image"]) == 0
+    assert main(["plan", "mae", "--kind", "image", "--hardware", "rtx-4090"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "It does not fit 80% of that: --train.accumulate 2" in said and "35% of 989.4 TFLOP/s (--mfu, an assumption)" in said
-    assert api.plan("i-jepa", kind="image", settings={"train.accumulate": 2}).fits
-    assert main(["plan", "i-jepa", "--kind", "image", "--hardware", "rtx-4090", "--gpus", "2", "--train.batch", "64"]) == 0
-    assert "It does not fit" in capsys.readouterr().out
+    assert "It does not fit 80% of that: --train.accumulate 2" in said and "35% of 165.2 TFLOP/s (--mfu, an assumption)" in said
+    assert api.plan("mae", kind="image", hardware="rtx-4090", settings={"train.accumulate": 2}).fits
 
 
 @pytest.mark.parametrize("asked, says", [
     (dict(method="mae"), "say what the data are: --kind image, or --data photos/"),
-    (dict(method="mae", kind="signal"), "no published recipe of mae for signal"),
+    (dict(method="mae", kind="signal"), "mae has no published settings for signal"),
     (dict(method="mae", kind="signal", scale="small"), "do not say what a sample of kind signal looks like: give --data"),
     (dict(method="mae", kind="image", scale="auto", settings={"kind.size": 32, "kind.channels": 3}), "give --data or --samples"),
     (dict(method="mae", kind="image", hardware="h10"), "no hardware 'h10'; did you mean 'h100'"),

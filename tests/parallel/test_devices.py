@@ -107,6 +107,7 @@ def test_a_run_goes_on_over_another_number_of_processes(runs, tmp_path, begun, t
     same(state(made["one"][0]), state(folder))
 
 
+@pytest.mark.slow
 def test_two_processes_stop_together_where_only_one_is_asked_to(tmp_path):
     data, log = photos(tmp_path / "photos", 48), tmp_path / "run" / "metrics.jsonl"
     words = [word if word != "6" else "100000" for word in WORDS]
