@@ -14,7 +14,7 @@ from unveil.training.settings import Training
 
 @pytest.mark.slow
 def test_a_compiled_run_loses_as_an_eager_one(tmp_path):
-    """By plain gradient steps: AdamW makes whole steps of the rounding of gradients that are truly zero, such as those of biases of keys."""
+    """By plain gradient steps: AdamW makes whole steps of the rounding of gradients that are truly zero, as those of biases of keys are."""
     losses, held = {}, {}
     for compile in ("no", "yes"):
         rows = []

@@ -61,15 +61,15 @@ def here() -> Hardware:
     copy of memory."""
     mixed = torch.cpu._is_avx512_bf16_supported()
     a, b = torch.randn(2, 1024, 1024, dtype=torch.bfloat16 if mixed else torch.float32)
-    product = _seconds(lambda: a @ b)
+    product = quickest(lambda: a @ b)
     source, target = torch.ones(2, 1 << 25)
-    copy = _seconds(lambda: target.copy_(source))
+    copy = quickest(lambda: target.copy_(source))
     kind = "bf16" if mixed else "float32"
     return Hardware(f"this CPU, {torch.get_num_threads()} threads", 2 * 1024**3 / product / 1e12, memory_limit(torch.device("cpu")) / 1e9,
                     2 * source.nbytes / copy / 1e9, 0, 0, 1, f"measured now: matrix products in {kind}, and a copy of memory", mixed)
 
 
-def _seconds(run: Callable[[], object], least: float = 0.4) -> float:
+def quickest(run: Callable[[], object], least: float = 0.4) -> float:
     """The quickest of the calls that fit into ``least`` seconds, at least three."""
     times: list[float] = []
     while len(times) < 3 or sum(times) < least:
