@@ -6,9 +6,9 @@ from unveil.commands.words import OUT, command, options_of, print_json, say
 
 
 def add(commands) -> None:
-    new = command(commands, "plan", run, "What a run will take on named hardware, before any work: weights, operations, memory, hours.",
+    new = command(commands, "plan", run, "What a run will take, before any work: weights, memory, hours.",
                   "  unveil plan i-jepa --kind image\n"
-                  "  unveil plan mae --kind image --hardware a100 --gpus 64 --train.strategy fsdp\n"
+                  "  unveil plan mae --kind image --gpus 64 --train.strategy fsdp\n"
                   "  unveil plan simclr --data photos/ --scale auto --hardware cpu", data=True)
     new.set_defaults(settings=True)
     new.add_argument("method", help="name (unveil list shows all)")
@@ -20,7 +20,7 @@ def add(commands) -> None:
     new.add_argument("--hardware", default="h100", help="a100, h100, h200, rtx-4090, or cpu, which measures this one (default h100)")
     new.add_argument("--gpus", type=int, help="number of such devices (default 8)")
     new.add_argument("--mfu", type=float, default=0.35, help="share of the peak that is reached, an assumption (default %(default)s)")
-    new.epilog = "Any setting can be given by its name, such as --encoder.width 1024 --train.batch 4096;\nunveil list METHOD shows them."
+    new.epilog = "Any setting can be given by its name, such as --encoder.width 1024;\nunveil list METHOD shows them."
 
 
 def run(given, settings) -> None:
