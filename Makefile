@@ -34,3 +34,5 @@ lint: .venv/dev
 bench: .venv/dev
 	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/steps.py
+	$(BIN)/python benchmarks/processes.py
+	$(BIN)/python benchmarks/scale.py

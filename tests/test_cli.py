@@ -19,8 +19,8 @@ from unveil.cli import main, parser
 from unveil.data.locate import cache_folder
 from unveil.tasks.result import Result
 
-COMMANDS = ("inspect", "preview", "pretrain", "evaluate", "embed", "export", "report", "compare", "reproduce", "rerun", "select", "list",
-            "doctor")
+COMMANDS = ("inspect", "preview", "plan", "pretrain", "evaluate", "embed", "export", "report", "compare", "reproduce", "rerun", "select",
+            "list", "doctor")
 ROW = {field.name for field in fields(Result)}
 SCORE = {"features", "task", "labels", "n", "value", "low", "high"}
 

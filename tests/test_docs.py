@@ -108,6 +108,10 @@ def test_a_command_runs(page, command, here):
     program, *words = shlex.split(command)
     if program == "unveil":
         run_unveil(words)
+    elif program in ("torchrun", "srun"):  # what they start, in one process; tests/parallel starts several
+        at = words.index("unveil.cli")
+        assert words[at - 1] == "-m" and (program == "torchrun" or words[:1] == ["python"])
+        run_unveil(words[at + 1:])
     elif program == "make":
         rules = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
         assert words and set(words) <= set(rules), f"{words} is not in the Makefile"

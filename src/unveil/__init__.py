@@ -13,6 +13,7 @@ _PUBLIC = {
     "export": "unveil.api",
     "inspect": "unveil.api",
     "load": "unveil.api",
+    "plan": "unveil.api",
     "preview": "unveil.api",
     "rerun": "unveil.api",
     "select": "unveil.api",

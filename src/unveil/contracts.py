@@ -166,6 +166,11 @@ class Encoder(nn.Module):
         fine-tuning trains the last ones. Empty where there is no such order."""
         return []
 
+    def units(self) -> list[nn.Module]:
+        """Its repeated parts, each called as a module: they are cut into shards and compiled one by one. What is between the first and
+        the last of :meth:`chain`."""
+        return self.chain()[1:-1]
+
     def forward(self, batch: Batch, keep: Tensor | None = None, layers: Sequence[int] = ()) -> Features:
         return self.encode(self.embed(batch), keep, layers)
 
@@ -244,6 +249,10 @@ class Method(nn.Module):
         trained = [p for p in self.parameters() if p.requires_grad]
         return [{"params": [p for p in trained if p.dim() > 1], "decay": True},
                 {"params": [p for p in trained if p.dim() <= 1], "decay": False}]
+
+    def units(self) -> list[nn.Module]:
+        """Repeated parts of everything in it, teachers included; a part names its own in a method of this name."""
+        return [unit for part in self.modules() if part is not self and hasattr(part, "units") for unit in part.units()]
 
     def kept(self) -> dict[str, nn.Module]:
         """Everything that is saved at the end, by name."""

@@ -66,7 +66,7 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         whole = {"window": _length(X, options)} if options.kind == "signal" else {}
         kind, samples = api.open_data(X, options=options, settings=whole)
         seed = int(self.random_state or 0)
-        self.recipe_ = api.plan(samples, kind, self.method, encoder=self.encoder, scale=self.scale, seed=seed, settings=settings)
+        self.recipe_ = api.settle(samples, kind, self.method, encoder=self.encoder, scale=self.scale, seed=seed, settings=settings)
         with progress(silent=not self.verbose) as show:
             self.encoder_, self.ending_ = api.train(self.recipe_, kind, samples, None, show=show)
         return self

@@ -6,19 +6,26 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import tempfile
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from unveil.contracts import Batch
 from unveil.data.order import stream
+from unveil.parts import distributed
+from unveil.parts.distributed import whole
 from unveil.recipes.check import find
 from unveil.recipes.recipe import build
 from unveil.testing import Cell
+from unveil.training.processes import shard
 from unveil.training.step import TrainStep
 
 KINDS = {"signal": dict(window=64), "image": dict(size=16)}
@@ -34,6 +41,13 @@ class Job:
     kind: str
     settings: dict[str, Any] = field(default_factory=dict)
     missing: bool = False
+    fault: str = ""
+    sharded: bool = False
+
+    def __str__(self) -> str:
+        marks = [f"{name}={value}" for name, value in self.settings.items()] + ["missing"] * self.missing + [self.fault] * bool(self.fault)
+        marks += ["sharded"] * self.sharded
+        return "-".join([self.method, self.encoder, self.kind, *marks])
 
 
 class DoubleStep(TrainStep):
@@ -58,26 +72,77 @@ def _batch(cell: Cell, job: Job, rank: int, world: int) -> Batch:
     return batch
 
 
+def _own(ctx, grad: torch.Tensor) -> torch.Tensor:
+    return grad.clone()
+
+
+def _own_rows(ctx, grad: torch.Tensor) -> torch.Tensor:
+    return grad.chunk(distributed.world())[distributed.rank()].clone()
+
+
+def _times_world(backward):
+    return lambda ctx, grad: distributed.world() * backward(ctx, grad)
+
+
+# Each makes a part of the gradient wrong by the number of processes: whose backward pass is replaced, and by what.
+# Beside them, "summed" is DDP that adds gradients instead of taking their mean.
+FAULTS = {"sum not reduced": (distributed._Sum, _own), "sum times world": (distributed._Sum, _times_world(distributed._Sum.backward)),
+          "gather not reduced": (distributed._Gather, _own_rows),
+          "gather times world": (distributed._Gather, _times_world(distributed._Gather.backward))}
+
+
+def _summed(state, bucket):
+    """A hook of DDP that leaves out the division by the number of processes."""
+    return dist.all_reduce(bucket.buffer(), async_op=True).get_future().then(lambda done: done.value()[0])
+
+
+@contextmanager
+def planted(fault: str):
+    """While it is open, the named fault is in the code."""
+    where, wrong = FAULTS.get(fault, (None, None))
+    with mock.patch.object(where, "backward", staticmethod(wrong)) if where else nullcontext():
+        yield
+
+
 def work(job: Job, rank: int = 0, world: int = 1) -> dict[str, torch.Tensor]:
     """Loss (mean over processes), gradients, and after the update all weights and buffers, in float64."""
     kind = build("kind", {"name": job.kind} | KINDS[job.kind])
     cell = Cell(find("method", job.method), kind, find("encoder", job.encoder), dict(job.settings))
     method = cell.build().double().train()
-    module = DistributedDataParallel(method) if world > 1 else method
+    if job.sharded and world > 1:
+        module = shard(method, init_device_mesh("cpu", (world,), mesh_dim_names=("data_parallel",)))
+        assert all(isinstance(p, DTensor) for p in method.parameters())
+    else:
+        module = DistributedDataParallel(method) if world > 1 else method
+    if job.fault == "summed" and world > 1:
+        module.register_comm_hook(None, _summed)
     step = DoubleStep(kind, 0, INDEX, TOTAL)
-    loss = module(_batch(cell, job, rank, world), step).loss
-    loss.backward()
+    with planted(job.fault):
+        loss = module(_batch(cell, job, rank, world), step).loss
+        loss.backward()
     loss = loss.detach().clone()
     if world > 1:
         dist.all_reduce(loss)
     left = {"loss": loss / world}
-    left |= {f"gradient of {name}": p.grad.clone() for name, p in method.named_parameters() if p.grad is not None}
+    left |= {f"gradient of {name}": whole(p.grad).clone() for name, p in method.named_parameters() if p.grad is not None}
     with torch.no_grad():
         for p in method.parameters():
             if p.grad is not None:
                 p -= 0.1 * p.grad
     method.after_step(step)
-    return left | dict(method.state_dict())
+    return left | {name: whole(x) for name, x in method.state_dict().items()}
+
+
+def distances(answer: dict[str, torch.Tensor], one: dict[str, torch.Tensor]) -> dict[str, float]:
+    """How far an answer is from that of one process, tensor by tensor: the norm of the difference over the norm of the tensor.
+
+    A gradient that is truly zero has no norm of its own, only the rounding of what cancels in it, and so has a weight that started at zero
+    and follows it: their scale is the whole gradient's.
+    """
+    whole = torch.stack([x.norm() for name, x in one.items() if name.startswith("gradient")]).norm()
+    own = {name: x.double().norm() for name, x in one.items()}
+    return {name: float((answer[name].double() - x.double()).norm() / (own[name] if own[name] > 1e-9 * whole else whole))
+            for name, x in one.items()}
 
 
 def _serve(pipe, rank: int, meeting: str) -> None:

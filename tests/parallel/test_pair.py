@@ -1,12 +1,16 @@
 """Two processes, each with half a batch, make the same update as one with the whole: every method, encoder and kind, in float64.
 
 Compared are the loss, the averaged gradients, and after the update all weights and buffers (running statistics, DINO's centre,
-teachers), on both processes. Missing values that differ from half to half, and small views, are further jobs.
+teachers), on both processes. Missing values that differ from half to half, and small views, are further jobs, and so are weights in
+shards (FSDP2). The same comparison must fail where a gradient is wrong by the number of processes. ``benchmarks/processes.py`` says
+how far each method is off.
 """
+
+from dataclasses import replace
 
 import pytest
 import torch
-from pair import KINDS, Job, Pair, work
+from pair import KINDS, Job, Pair, distances, work
 
 from unveil.recipes.check import TABLES, find
 
@@ -18,6 +22,15 @@ JOBS += [Job(method, "transformer", "signal", missing=True) for method in TABLES
 JOBS += [Job(method, "transformer", kind, dict(local_views=2)) for method in ("dino", "lejepa") for kind in KINDS]
 JOBS += [Job("lejepa", "conv", "image", dict(form="pooled")), Job("i-jepa", "transformer", "image", dict(masking="random")),
          Job("byol", "conv", "signal", dict(teacher=False))]
+JOBS += [replace(job, sharded=True) for job in JOBS if job.kind == "signal" and not job.missing]
+
+# Where each method looks across the batch: its loss (also over ragged items), or the normalisation in its head or encoder.
+ACROSS = {"sum": [Job("lejepa", "transformer", "signal"), Job("byol", "transformer", "signal"), Job("dino", "conv", "signal"),
+                  *(Job(method, "transformer", "signal", missing=True) for method in ("mae", "i-jepa", "bootleg"))],
+          "gather": [Job("simclr", "transformer", "signal"), Job("vicreg", "transformer", "signal")]}
+FAULTY = [replace(job, fault=f"{where} {fault}") for where, jobs in ACROSS.items() for job in jobs
+          for fault in ("not reduced", "times world")]
+FAULTY += [Job(method, "transformer", "signal", fault="summed") for method in TABLES["method"]]
 
 
 @pytest.fixture(scope="session")
@@ -28,19 +41,23 @@ def pair():
     held.close()
 
 
-def distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Largest difference, relative to the largest value and never to less than 1e-3."""
-    return float((a.double() - b.double()).abs().max() / b.double().abs().max().clamp_min(1e-3)) if a.numel() else 0.0
-
-
-@pytest.mark.parametrize("job", JOBS, ids=lambda job: "-".join(
-    [job.method, job.encoder, job.kind, *(f"{name}={value}" for name, value in job.settings.items()), *["missing"] * job.missing]))
+@pytest.mark.parametrize("job", JOBS, ids=str)
 def test_two_processes_equal_one(pair, job):
     one = work(job)
     assert one["loss"].dtype == torch.float64
     assert any(name.startswith("gradient") for name in one)
     for rank, answer in enumerate(pair(job)):
         assert answer.keys() == one.keys()
-        far = {name: distance(x, one[name]) for name, x in answer.items()}
+        far = distances(answer, one)
         worst = max(far, key=far.get)
         assert far[worst] <= CLOSE, f"process {rank}: {worst} is {far[worst]:.1e} from that of one process"
+
+
+@pytest.mark.parametrize("job", FAULTY, ids=str)
+def test_a_gradient_that_is_wrong_by_the_number_of_processes_is_found(pair, job):
+    """The faults are those that this comparison is for; each is far over its limit."""
+    one = work(job)
+    for answer in pair(job):
+        far = {name: x for name, x in distances(answer, one).items() if name.startswith("gradient")}
+        assert max(far.values()) > 1000 * CLOSE, f"{job.fault} goes unseen: {max(far.values()):.1e}"
+        assert distances(answer, one)["loss"] <= CLOSE, "the loss is right, so that only the gradient can tell"

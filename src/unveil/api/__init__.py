@@ -5,11 +5,12 @@ from unveil.api.exporting import export
 from unveil.api.inspecting import inspect
 from unveil.api.judging import evaluate
 from unveil.api.opening import describe, open_data
-from unveil.api.pretraining import Run, plan, pretrain, train
+from unveil.api.planning import Plan, plan
+from unveil.api.pretraining import Run, pretrain, settle, train
 from unveil.api.previewing import preview
 from unveil.api.rerunning import Rerun, rerun
 from unveil.api.selecting import Candidate, select
 from unveil.recipes.kept import load_encoder as load
 
-__all__ = ["Candidate", "Rerun", "Run", "describe", "embed", "embed_to", "evaluate", "export", "inspect", "load", "open_data", "plan",
-           "pretrain", "preview", "rerun", "select", "train"]
+__all__ = ["Candidate", "Plan", "Rerun", "Run", "describe", "embed", "embed_to", "evaluate", "export", "inspect", "load", "open_data",
+           "plan", "pretrain", "preview", "rerun", "select", "settle", "train"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from unveil.data.split import Split, judgeable, split
 from unveil.errors import Unusable
 from unveil.health.monitor import Monitor
 from unveil.kinds.kind import Kind
-from unveil.parts.distributed import helper
+from unveil.parts.distributed import helper, launched
 from unveil.recipes import recipe as recipes
 from unveil.recipes import scale as scales
 from unveil.recipes.kept import save_encoder
@@ -32,7 +33,8 @@ from unveil.training.checkpoint import refuse_other, write_json
 from unveil.training.loop import Ending, Loop, definition
 from unveil.training.measure import device
 
-HARMLESS = ("stop_unhealthy", "memory_share", "checkpoint_every", "snapshots", "logger")
+# What changes no weight, or by rounding alone: how a run is laid out over processes may change when it goes on.
+HARMLESS = ("stop_unhealthy", "memory_share", "checkpoint_every", "snapshots", "logger", "devices", "nodes", "strategy", "compile")
 DEFAULT_METHOD = {"image": "simclr", "signal": "simclr"}
 
 
@@ -94,15 +96,15 @@ def fitted(samples: Samples, kind: Kind, method: str, scale: str, seed: int, giv
     return scales.adjust(recipe, len(samples), device(), given) if scale == "auto" else recipe
 
 
-def plan(samples: Samples, kind: Kind, method: str, *, encoder: str | None = None, scale: str = "auto", budget: str | None = None,
-         seed: int = 0, settings: Mapping[str, Any] | None = None) -> Recipe:
+def settle(samples: Samples, kind: Kind, method: str, *, encoder: str | None = None, scale: str = "auto", budget: str | None = None,
+           seed: int = 0, settings: Mapping[str, Any] | None = None) -> Recipe:
     """The resolved recipe of a run, after the memory check and, for a budget, after measuring 20 steps."""
     given = dict(settings or {}) | ({"encoder.name": encoder} if encoder else {})
-    recipe, here = fitted(samples, kind, method, scale, seed, given), device()
+    recipe, here = _laid_out(fitted(samples, kind, method, scale, seed, given), given, budget), device()
     training = recipe.training()
-    if training.batch % (training.accumulate * training.devices):
+    if training.batch % (training.accumulate * training.processes):
         raise Unusable(f"--train.batch {training.batch} is not a multiple of accumulate {training.accumulate} x devices "
-                       f"{training.devices}, the parts that it is cut into")
+                       f"{training.devices} x nodes {training.nodes}, the parts that it is cut into")
     spec = samples.spec()
     try:
         trial = recipe.build_method(recipe.build_encoder(spec)).to(here)
@@ -117,6 +119,28 @@ def plan(samples: Samples, kind: Kind, method: str, *, encoder: str | None = Non
     return recipe
 
 
+def _laid_out(recipe: Recipe, given: Mapping[str, Any], budget: str | None) -> Recipe:
+    """The recipe over the processes that torchrun or Slurm has started, where one has.
+
+    Raises:
+        Unusable: where the user says others, or what was started cannot do what the user wants.
+    """
+    found, user = launched(), recipes.sections(given)["train"]
+    if found is None:
+        if recipe.train["nodes"] > 1:
+            raise Unusable(f"--train.nodes {recipe.train['nodes']} needs processes on every machine: start the command with torchrun or "
+                           "srun")
+        return recipe
+    laid = dict(zip(("devices", "nodes"), found))
+    for name, number in laid.items():
+        if user.get(name, number) != number:
+            raise Unusable(f"--train.{name} is {user[name]}, but torchrun or Slurm has started {found[0]} processes on each of "
+                           f"{found[1]} machines: leave it out, or start as many")
+    if budget and math.prod(found) > 1:
+        raise Unusable("--budget is measured by one process: where torchrun or Slurm starts several, give --train.steps")
+    return replace(recipe, train=recipe.train | laid)
+
+
 def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, show: Callable[[dict], None] = lambda row: None,
           say: Say = quiet) -> tuple[Encoder, Ending]:
     """Runs a resolved recipe on samples and saves the kept encoder; goes on where an interrupted run of it stopped."""
@@ -129,9 +153,9 @@ def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, 
                 definition=definition_of(recipe, samples), monitor=monitor, show=show, say=say,
                 snapshot=lambda done: folder and save_encoder(folder / "snapshots" / f"step-{done:08d}", method.kept()["encoder"], recipe))
     ending = loop.run()
-    encoder = method.kept()["encoder"].eval().requires_grad_(False)
+    encoder = loop.method.kept()["encoder"].eval().requires_grad_(False)
     encoder.kind = recipe.build_kind()
-    if folder and ending.status != "stopped" and not helper():
+    if folder and ending.status != "stopped":
         save_encoder(folder / "encoder", encoder, recipe)
     return encoder, ending
 
@@ -160,7 +184,7 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
         say: told each stage.
 
     Returns:
-        the run; with ``train.devices`` above 1 only the first process judges and writes it.
+        the run; of several processes only the first judges and writes it.
 
     Raises:
         Unusable: for every mistake in data or settings, before any work.
@@ -174,7 +198,7 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
     method = method or named["method"] or DEFAULT_METHOD[name]
     first = recipes.resolve(method, name, scale=scale, given=given, seed=seed)
     held = prepare(records, first.kind, options, hold_out, seed, say)
-    recipe = plan(held.learn, held.kind, method, scale=scale, budget=budget, seed=seed, settings=given)
+    recipe = settle(held.learn, held.kind, method, scale=scale, budget=budget, seed=seed, settings=given)
     called = Path(data).resolve().stem if isinstance(data, (str, Path)) else "array"
     folder = Path(out) if out else Path("runs") / f"{called}-{method}"
     recipe = _as_begun(recipe, folder) if budget else recipe
@@ -252,18 +276,19 @@ def _as_begun(recipe: Recipe, folder: Path) -> Recipe:
     except (OSError, ValueError, TypeError, KeyError):
         return recipe
     again = replace(recipe, train=recipe.train | steps, reasons=begun.reasons)
-    return again if _plain(again.to_json()) == _plain(begun.to_json()) else recipe
+    return again if _defining(again) == _defining(begun) else recipe
 
 
-def _plain(held: Any) -> Any:
-    return json.loads(json.dumps(held, default=str))
+def _defining(recipe: Recipe) -> dict[str, Any]:
+    """All settings but those that change no weight, as plain values."""
+    held = json.loads(json.dumps(recipe.to_json(), default=str))
+    held["train"] = {name: value for name, value in held["train"].items() if name not in HARMLESS}
+    return held
 
 
 def definition_of(recipe: Recipe, samples: Samples) -> str:
     """Hash of what a checkpoint must agree with: all settings but those that change no weight."""
-    held = recipe.to_json()
-    held["train"] = {name: value for name, value in held["train"].items() if name not in HARMLESS}
-    return definition({"recipe": held, "samples": len(samples)})
+    return definition({"recipe": _defining(recipe), "samples": len(samples)})
 
 
 def by_id(samples: Samples, column: np.ndarray | None) -> np.ndarray | None:

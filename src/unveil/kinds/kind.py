@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unveil.contracts import Batch
+from unveil.contracts import Batch, Spec
 from unveil.data.records import Records
 from unveil.data.samples import Samples
 from unveil.errors import Unusable, nearest
@@ -37,6 +37,10 @@ class Kind:
             Unusable: where the records cannot be of this kind, or none is usable.
         """
         raise NotImplementedError
+
+    def spec(self) -> Spec | None:
+        """What samples look like, unnormalised, where the settings alone say it; None where it takes data."""
+        return None
 
     def fixed(self, samples: Samples) -> dict[str, object]:
         """Settings, as opened samples had them, with which new data are read alike; saved beside an encoder."""

@@ -30,6 +30,10 @@ class Predictor(nn.Module):
         initialise(self, self.blocks)
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 
+    def units(self) -> list[nn.Module]:
+        """Its blocks; see :meth:`unveil.contracts.Encoder.units`."""
+        return list(self.blocks)
+
     def forward(self, seen: Tensor, seen_at: Tensor, asked_at: Tensor, grid: tuple[int, ...]) -> Tensor:
         """Answers at the asked places.
 

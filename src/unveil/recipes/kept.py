@@ -11,15 +11,18 @@ from safetensors.torch import load, save
 from unveil import __version__
 from unveil.contracts import Encoder, Spec
 from unveil.errors import Unusable
+from unveil.parts.distributed import helper, whole
 from unveil.recipes.recipe import Recipe, build, build_encoder
 from unveil.training.checkpoint import write_atomic
 
 
 def save_encoder(folder: Path, encoder: Encoder, recipe: Recipe) -> None:
-    """Writes weights, settings, and how to read data."""
+    """Writes weights, settings, and how to read data: the first process does, and where weights are in shards all must call this."""
     facts = {"unveil": __version__, "kind": recipe.kind, "encoder": recipe.encoder, "spec": encoder.spec.to_json(),
              "method": recipe.method, "seed": recipe.seed}
-    tensors = {name: x.detach().cpu().contiguous() for name, x in encoder.state_dict().items()}
+    tensors = {name: whole(x.detach()).cpu().contiguous() for name, x in encoder.state_dict().items()}
+    if helper():
+        return
     write_atomic(folder / "model.safetensors", save(tensors))
     write_atomic(folder / "config.json", json.dumps(facts, indent=1).encode())
 

@@ -136,7 +136,14 @@ def from_file(method: str, kind: str, scale: str) -> dict[str, Any]:
     held = yaml.safe_load(file.read_text())
     if scale not in held:
         raise Unusable(f"{method} has no {scale} settings for {kind}; there are: {', '.join(k for k in held if k in SCALES)}")
-    return held[scale]
+    return {section: settings for section, settings in held[scale].items() if section in SECTIONS}
+
+
+def published_samples(method: str, kind: str) -> int | None:
+    """Number of samples of the set that the published recipe is for; None where there is no such recipe."""
+    file = resources.files("unveil.recipes") / f"{method}.{kind}.yaml"
+    held = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    return held.get("published", {}).get("samples")
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -238,7 +238,7 @@ def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) 
     kind = _recipe(study, arm, seed, name).build_kind()
     parts = judgeable(split(opened(kind, records, options, say), held).readable())
     method, given = _apart(study, arm)
-    recipe = api.plan(parts.train, kind, method, scale=study.scale, seed=seed, settings=given)
+    recipe = api.settle(parts.train, kind, method, scale=study.scale, seed=seed, settings=given)
     wanted = definition({"recipe": recipe.to_json(), "split": parts.hash, "budgets": study.budgets, "draws": study.draws})
     if done.exists() and (row := json.loads(done.read_text()))["definition"] == wanted:
         return row["fold"]

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from unveil.contracts import Method
 from unveil.errors import Unusable
+from unveil.parts.distributed import cut_like, whole
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -49,19 +50,20 @@ def unwritable(path: Path, why: OSError) -> Unusable:
                     "--out that can be written to, then run the same command again to go on")
 
 
-def _state(method: Method, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def state_of(method: Method, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """All that a checkpoint holds, whole; where weights are in shards every process must call this."""
     tensors = {f"method.{name}": x for name, x in method.state_dict().items()}
     for number, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(x) for name, x in state.items() if x is not None}
-    return {name: x.detach().cpu().contiguous().clone() for name, x in tensors.items()}
+    return {name: whole(x.detach()).cpu().contiguous().clone() for name, x in tensors.items()}
 
 
-def store(folder: Path, step: int, method: Method, optimiser: torch.optim.Optimizer, definition: str, keep: int = 2) -> Path:
-    """Saves after ``step`` steps and removes all but the last ``keep`` checkpoints."""
+def store(folder: Path, step: int, state: dict[str, Tensor], definition: str, keep: int = 2) -> Path:
+    """Saves the state after ``step`` steps and removes all but the last ``keep`` checkpoints."""
     path = folder / f"step-{step:08d}.safetensors"
     for part in folder.glob(".step-*"):
         part.unlink(missing_ok=True)  # a kill left it
-    content = save(_state(method, optimiser), {"step": str(step), "definition": definition})
+    content = save(state, {"step": str(step), "definition": definition})
     write_atomic(path, content)
     write_atomic(path.with_suffix(".json"), json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "step": step}).encode())
     for old in sorted(folder.glob("step-*.safetensors"))[:-keep]:
@@ -133,10 +135,12 @@ def _load(tensors: dict[str, Tensor], method: Method, optimiser: torch.optim.Opt
            if name not in own or name not in weights or own[name].shape != weights[name].shape]
     if odd:
         raise ValueError(f"{len(odd)} of {len(own)} tensors do not match, the first is {min(odd)}")
-    method.load_state_dict(weights)
+    method.load_state_dict({name: cut_like(x, own[name]) for name, x in weights.items()})
+    trained = [p for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, x in tensors.items():
         if name.startswith("optimiser."):
             _, number, entry = name.split(".", 2)
-            state.setdefault(int(number), {})[entry] = x
+            like = trained[int(number)]
+            state.setdefault(int(number), {})[entry] = cut_like(x, like) if x.shape == like.shape else x
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

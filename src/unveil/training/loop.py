@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins import MixedPrecision, Precision
 
 from unveil.contracts import Method, Output
 from unveil.data.feed import Feed
 from unveil.data.samples import Samples
 from unveil.errors import Unusable
+from unveil.parts.distributed import any_of, held
 from unveil.randomness import key
-from unveil.training import checkpoint, optimiser
+from unveil.training import checkpoint, optimiser, processes
 from unveil.training.log import Log
 from unveil.training.memory import freed_memory_kept
 from unveil.training.settings import Training
@@ -66,7 +65,7 @@ class Loop:
             ``recall(rows)``, ``findings``; may be None.
         show: called at each logging step with the row.
         say: tells the user a sentence.
-        snapshot: called by the first process after each of the settings' snapshot steps, with the steps made.
+        snapshot: called by every process after each of the settings' snapshot steps, with the steps made.
     """
 
     def __init__(self, method: Method, kind, samples: Samples, settings: Training, *, seed: int = 0, folder: Path | None = None,
@@ -80,32 +79,26 @@ class Loop:
 
     def run(self) -> Ending:
         """Trains from the newest checkpoint to the end, a stop by the user, or a fault."""
-        self.fabric = Fabric(accelerator="auto", devices=self.settings.devices, plugins=self._precision(),
-                             strategy="ddp" if self.settings.devices > 1 else "auto")
+        self.fabric = processes.fabric(self.settings)
         self.fabric.launch()
-        device = self.fabric.device
-        self.optimiser = optimiser.build(self.method.to(device), self.settings, device)
+        changed = processes.sharded(self.settings) or processes.compiled(self.settings, self.fabric.device)
+        plain = processes.blueprint(self.method) if changed else None
+        self.module, self.optimiser = processes.set_up(self.fabric, self.method, self.settings)
         start = 0
         if self.folder:
             start = checkpoint.restore(self.folder, self.method, self.optimiser, self.definition, self.say)
-        self.module, self.optimiser = self.fabric.setup(self.method, self.optimiser)
         self.feed = Feed(self.samples, self.seed, self.settings.batch // self.settings.accumulate, self.fabric.global_rank,
                          self.fabric.world_size, self.total * self.settings.accumulate)
         home = self.folder if self.fabric.is_global_zero else None
         with freed_memory_kept(), Log(home, start, self.settings.logger, self.say) as log, _Interrupts(self):
             if self.monitor:
-                self.monitor.recall(log.kept)
+                self.monitor.recall(self.fabric.broadcast(log.kept))  # only the first process has a log, and all judge at the same steps
             ending = self._steps(start, log)
+        self.method = processes.restored(plain, self.method) if changed else self.method
         if self.fabric.world_size > 1:
             self.fabric.barrier()
             torch.distributed.destroy_process_group()  # what comes after training is done by one process alone
         return ending
-
-    def _precision(self) -> Precision:
-        wanted = self.settings.precision
-        fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.cpu._is_avx512_bf16_supported()
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return _Bfloat16("bf16-mixed", device) if wanted == "bf16" or (wanted == "auto" and fast) else Precision()
 
     def _steps(self, start: int, log: Log) -> Ending:
         spent = log.kept[-1] if log.kept else {"seconds": 0.0, "cpu_seconds": 0.0}
@@ -116,22 +109,23 @@ class Loop:
         for index in range(start, self.total):
             output, rates = self._update(index)
             done = index + 1
-            if done in self.snapshot_steps and self.fabric.is_global_zero:
+            if done in self.snapshot_steps:
                 self.snapshot(done)
-            if done % self.log_every and done < self.total and not self.interrupted:
-                continue
+            if done % self.log_every and done < self.total and not (self.interrupted and self.fabric.world_size == 1):
+                continue  # several processes stop where they can agree, at a row of the log
             row = self._row(done, output, rates, began, cpu_began)
             figures, found = self.monitor.judge(done, row) if self.monitor else ({}, [])
             findings += found
             log.write(row | figures)
             self.show(row | figures | {"total": self.total})
+            asked, due = any_of(self.interrupted, self._due(done, saved, saved_at))
             if any(finding["fatal"] for finding in found) and self.settings.stop_unhealthy:
                 status = "unhealthy"
                 break
-            if self.interrupted:
+            if asked:
                 status = "stopped"
                 break
-            if self._due(done, saved, saved_at):
+            if due:
                 self._store(done)
                 saved, saved_at = done, time.perf_counter()
         self.method.eval()
@@ -162,13 +156,13 @@ class Loop:
         return output, rates
 
     def _row(self, done: int, output: Output, rates: tuple[float, float], began: float, cpu_began: float) -> dict[str, float]:
-        loss = float(output.loss.detach())
+        loss, *scalars = (float(self.fabric.all_reduce(x.detach(), reduce_op="mean")) for x in (output.loss, *output.scalars.values()))
         if loss != loss or abs(loss) == float("inf"):
             raise self._diverged(f"the loss became {loss}", done)
         seconds = time.perf_counter() - began
         return {"step": done, "loss": loss, "lr": rates[0], "decay": rates[1], "seconds": seconds,
                 "cpu_seconds": time.process_time() - cpu_began, "waited": self.feed.waited,
-                "samples_per_second": done * self.settings.batch / seconds} | {k: float(v) for k, v in output.scalars.items()}
+                "samples_per_second": done * self.settings.batch / seconds} | dict(zip(output.scalars, scalars))
 
     def _diverged(self, what: str, done: int) -> Unusable:
         return Unusable(f"{what} by step {done}. The last checkpoint is from before. "
@@ -181,18 +175,13 @@ class Loop:
         return done - saved >= every if every else time.perf_counter() - saved_at >= 60
 
     def _store(self, done: int) -> None:
-        if not all(bool(x.isfinite().all()) for x in self.method.state_dict().values()):
+        if any_of(not all(bool(held(x).isfinite().all()) for x in self.method.state_dict().values()))[0]:
             raise self._diverged("weights were no longer finite", done)
+        if self.fabric.is_global_zero or processes.sharded(self.settings):
+            state = checkpoint.state_of(self.method, self.optimiser)
         if self.fabric.is_global_zero:
-            checkpoint.store(self.folder, done, self.method, self.optimiser, self.definition)
+            checkpoint.store(self.folder, done, state, self.definition)
         self.fabric.barrier()
-
-
-class _Bfloat16(MixedPrecision):
-    """Mixed precision of the network alone: values and places of samples, which bfloat16 would round, stay as they are."""
-
-    def convert_input(self, data):
-        return data
 
 
 class _Interrupts:

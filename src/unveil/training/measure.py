@@ -49,7 +49,8 @@ def step_bytes(method: Method, kind, samples: Samples, settings: Training, devic
     activations = sum(size for place, size in kept.items() if place not in weights)
     fixed = sum(x.numel() * x.element_size() for x in trial.state_dict().values())
     trained = sum(p.numel() * p.element_size() for p in trial.parameters() if p.requires_grad)
-    return fixed + 3 * trained + activations * settings.batch // (settings.accumulate * settings.devices * probe)
+    parts = settings.processes if settings.strategy == "fsdp" else 1
+    return (fixed + 3 * trained) // parts + activations * settings.batch // (settings.accumulate * settings.processes * probe)
 
 
 def refuse_too_large(need: int, limit: int, settings: Training) -> None:

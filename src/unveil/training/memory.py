@@ -13,7 +13,8 @@ from contextlib import contextmanager
 # From malloc.h: what is returned from the heap's top, the size from which a block has a mapping of its own, how many may have one.
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 KEPT = {TRIM_THRESHOLD: 2**31 - 1, MMAP_MAX: 0}
-USUAL = {TRIM_THRESHOLD: 128 * 1024, MMAP_MAX: 65536, MMAP_THRESHOLD: 128 * 1024}
+# What glibc itself goes up to in a process that frees large blocks; its own adjusting ends with the first call.
+USUAL = {TRIM_THRESHOLD: 64 << 20, MMAP_MAX: 65536, MMAP_THRESHOLD: 32 << 20}
 _inside = 0
 
 

@@ -26,8 +26,11 @@ class Training:
         betas: of AdamW.
         clip: largest norm of the gradient; 0 does not clip.
         precision: ``"auto"`` is bf16 where the device computes in it, else float32.
-        devices: processes on this machine.
-        compile: use ``torch.compile``; ``"auto"`` does on a GPU.
+        devices: processes on each machine, one a GPU where there are any; as many as torchrun or Slurm has started, where one has.
+        nodes: machines; more than one need torchrun or Slurm.
+        strategy: of several processes: ``"ddp"`` keeps all weights on each, ``"fsdp"`` cuts weights, teachers and the optimiser's state
+            into shards; ``"auto"`` is ddp.
+        compile: ``torch.compile`` of the repeated parts of encoder, teacher and predictor; ``"auto"`` does on a GPU.
         checkpoint_every: steps between checkpoints; None makes about one a minute.
         snapshots: copies of the kept encoder that are left on the way, evenly spaced, the last at the end; 0 leaves none.
         logger: where figures are also sent, by the package of that name; nothing is sent unless one is named.
@@ -48,6 +51,8 @@ class Training:
     clip: NotNegative = 0.0
     precision: Literal["auto", "32", "bf16"] = "auto"
     devices: Count = 1
+    nodes: Count = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     compile: Literal["auto", "yes", "no"] = "no"
     checkpoint_every: Count | None = None
     snapshots: Annotated[int, Range(0)] = 0
@@ -57,6 +62,11 @@ class Training:
 
     def __post_init__(self) -> None:
         needed(self.logger)
+
+    @property
+    def processes(self) -> int:
+        """All that share a batch."""
+        return self.devices * self.nodes
 
     def total(self, count: int) -> int:
         """Steps of a run on ``count`` samples."""

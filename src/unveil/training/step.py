@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 
 from unveil.contracts import Batch
@@ -30,6 +32,7 @@ class TrainStep:
     def view(self, batch: Batch, count: int = 1, *, area: tuple[float, float] = (1.0, 1.0), size: float = 1.0,
              strength: float = 0.0, symmetry: bool = False) -> list[Batch]:
         self.viewed += 1
-        with torch.autocast(self.device.type, enabled=False):  # bfloat16 has fewer levels than a picture
+        mixed = torch.amp.is_autocast_available(self.device.type)
+        with torch.autocast(self.device.type, enabled=False) if mixed else nullcontext():  # bfloat16 has fewer levels than a picture
             return self.kind.view(batch, count, area=tuple(area), size=size, strength=strength, symmetry=symmetry,
                                   generator=self.generator(f"view {self.viewed}"))

@@ -14,7 +14,7 @@ from PIL import Image as Picture
 from torch import Tensor
 from torch.nn import functional as F
 
-from unveil.contracts import Batch, Count, Fraction
+from unveil.contracts import Batch, Count, Fraction, Spec
 from unveil.data.records import Records, Unreadable, scaled
 from unveil.data.samples import Files, Samples, encode_labels, in_memory
 from unveil.errors import Unusable
@@ -99,6 +99,11 @@ class Image(Kind):
             first = next(iter(faults.items()), (records.names[0], f"smaller than {self.smallest} x {self.smallest} pixels"))
             raise Unusable(f"none of the first {min(limit, len(records))} pictures is usable; {first[0]}: {first[1]}")
         return self.size or min(64, int(np.median(sides))), self.channels or channels.most_common(1)[0][0]
+
+    def spec(self) -> Spec | None:
+        if self.size is None or self.channels is None:
+            return None
+        return Spec(self.channels, (self.size, self.size), ("y", "x"), (1.0, 1.0), "px", (0.0,) * self.channels, (1.0,) * self.channels)
 
     def fixed(self, samples: Samples) -> dict[str, object]:
         return {"size": samples.shape[0], "channels": samples.channels}

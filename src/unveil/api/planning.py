@@ -1,0 +1,149 @@
+"""What a run will take, before any work: nothing is allocated, and no data are read beyond their number and shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from unveil.api.opening import Say, opened, quiet
+from unveil.contracts import Spec
+from unveil.data.opening import open_records
+from unveil.data.options import Options
+from unveil.errors import Unusable
+from unveil.recipes import recipe as recipes
+from unveil.recipes import scale as scales
+from unveil.recipes.recipe import Recipe
+from unveil.training import hardware as machines
+from unveil.training.cost import Cost, count
+from unveil.training.hardware import Hardware, Memory, Time
+from unveil.training.settings import Training
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will take.
+
+    Attributes:
+        recipe: resolved, over the planned devices.
+        spec: of a sample.
+        samples: number of them; None where it is not known.
+        hardware: on which it is planned.
+        mfu: share of the peak that computation is assumed to reach.
+        cost: of a step, on each device.
+        memory: on each device.
+        time: of a step.
+    """
+
+    recipe: Recipe
+    spec: Spec
+    samples: int | None
+    hardware: Hardware
+    mfu: float
+    cost: Cost
+    memory: Memory
+    time: Time
+
+    @property
+    def settings(self) -> Training:
+        return self.recipe.training()
+
+    @property
+    def steps(self) -> int | None:
+        """Of the whole run; None where neither their number nor that of the samples is known."""
+        return self.settings.steps or (self.settings.total(self.samples) if self.samples else None)
+
+    @property
+    def hours(self) -> float | None:
+        """Of the whole run on all devices together."""
+        return None if self.steps is None else self.steps * self.time.step / 3600
+
+    @property
+    def fits(self) -> bool:
+        """A step takes no more than the allowed share of a device's memory."""
+        return self.memory.total <= self.settings.memory_share * 1e9 * self.hardware.memory
+
+    def to_json(self) -> dict[str, Any]:
+        held = {name: asdict(getattr(self, name)) for name in ("hardware", "cost", "memory", "time")}
+        return held | {"recipe": self.recipe.to_json(), "samples": self.samples, "mfu": self.mfu, "steps": self.steps, "hours": self.hours,
+                       "fits": self.fits, "step_seconds": self.time.step, "memory_total": self.memory.total}
+
+
+def plan(method: str, *, kind: str | None = None, data=None, samples: int | None = None, encoder: str | None = None,
+         scale: str = "published", hardware: str | Hardware = "h100", gpus: int | None = None, mfu: float = 0.35,
+         options: Options | None = None, settings: Mapping[str, Any] | None = None, say: Say = quiet) -> Plan:
+    """Counts what a run will take, on tensors that take no memory.
+
+    Args:
+        method: name.
+        kind: name; where there are data, None detects it.
+        data: what :func:`unveil.api.pretrain` takes; their number and shape are read.
+        samples: their number, where it is not that of ``data``; None takes the published set's at scale ``"published"``.
+        encoder: name; None takes the recipe's.
+        scale: ``"published"``, ``"small"``, or ``"auto"`` where there are data.
+        hardware: name in :data:`unveil.training.hardware.TABLE`, ``"cpu"`` for this machine's, which is then measured, or any.
+        gpus: number of such devices; None is a machine of 8, or this one's CPU.
+        mfu: share of the peak that computation is assumed to reach.
+        options: what is to be said of the data.
+        settings: any setting by its dotted name.
+        say: told each stage.
+
+    Raises:
+        Unusable: for every mistake in settings, and where the shape of a sample is not known.
+    """
+    on = machines.find(hardware) if isinstance(hardware, str) else hardware
+    given = dict(settings or {}) | ({"encoder.name": encoder} if encoder else {})
+    if data is None and kind is None:
+        raise Unusable("say what the data are: --kind image, or --data photos/")
+    recipe, spec, found = _sized(method, kind, data, scale, given, options, say)
+    number = samples or found or (recipes.published_samples(method, recipe.kind["name"]) if scale == "published" else None)
+    if scale == "auto":
+        if number is None:
+            raise Unusable("--scale auto goes by the number of samples: give --data or --samples")
+        recipe = scales.adjust(recipe, number, torch.device("cuda"), given)
+    return _counted(recipe, spec, number, on, gpus or (8 if on.link else 1), mfu)
+
+
+def over(planned: Plan, gpus: int, strategy: str = "ddp") -> Plan:
+    """The same run on another number of devices, at the same batch."""
+    recipe = replace(planned.recipe, train=planned.recipe.train | {"strategy": strategy})
+    return _counted(recipe, planned.spec, planned.samples, planned.hardware, gpus, planned.mfu)
+
+
+def _counted(recipe: Recipe, spec: Spec, samples: int | None, on: Hardware, gpus: int, mfu: float) -> Plan:
+    recipe = replace(recipe, train=recipe.train | {"devices": min(gpus, on.machine), "nodes": -(-gpus // on.machine)})
+    training = recipe.training()
+    if training.processes != gpus or (gpus > 1 and not on.link):
+        raise Unusable(f"--gpus {gpus} does not fill machines of {on.machine} {on.name}")
+    if training.batch % (training.accumulate * gpus):
+        raise Unusable(f"--train.batch {training.batch} is not a multiple of accumulate {training.accumulate} x {gpus} devices")
+    try:
+        with torch.device("meta"):
+            built = recipe.build_method(recipe.build_encoder(spec))
+        cost = count(built, recipe.build_kind(), spec, training, mixed=training.precision != "32" and on.mixed)
+    except (ValueError, RuntimeError, NotImplementedError) as why:
+        raise Unusable(f"{recipe.method['name']} cannot take a step with these settings on samples of "
+                       f"{'x'.join(map(str, spec.shape))} with {spec.channels} channels: {why}") from why
+    return Plan(recipe, spec, samples, on, mfu, cost, machines.memory(cost, training), machines.time(cost, training, on, mfu))
+
+
+def _sized(method: str, kind: str | None, data, scale: str, given: Mapping[str, Any], options: Options | None,
+           say: Say) -> tuple[Recipe, Spec, int | None]:
+    """The recipe, what a sample looks like, and how many there are, where data say so."""
+    if data is None:
+        recipe = recipes.resolve(method, kind, scale=scale, given=given)
+        spec = recipe.build_kind().spec()
+        if spec is None:
+            raise Unusable(f"the settings do not say what a sample of kind {kind} looks like: give --data, or for pictures --kind.size and "
+                           "--kind.channels")
+        return recipe, spec, None
+    options = Options(**(vars(options or Options()) | {"kind": kind or (options.kind if options else None)}))
+    name, records = open_records(data, options, say)
+    recipe = recipes.resolve(method, name, scale=scale, given=given)
+    reader = recipe.build_kind()
+    held = opened(reader, records, options, say)
+    recipe.kind |= reader.fixed(held)
+    spec = Spec(held.channels, tuple(held.shape), held.axes, held.spacing, held.unit, (0.0,) * held.channels, (1.0,) * held.channels)
+    return recipe, spec, len(held)
