@@ -14,9 +14,10 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the corpus lies with the tests, which read a part of it
 
+from rows import write
+
 from broken import READERS, corpus
 from broken.watched import BYTES, SECONDS, Watched
-from rows import write
 
 
 def fuzz(reader: str, count: int, seed: int, finds: Path) -> dict:

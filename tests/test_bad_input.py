@@ -98,7 +98,7 @@ def test_nothing_but_texts_called_pictures(refused, place):
     (place / "photos").mkdir()
     for name in "ab":
         (place / "photos" / f"{name}.jpg").write_text("this is no picture")
-    has(refused("pretrain", "photos", *WORDS), "none of the first 2 pictures is usable", "photos/a.jpg: is no picture that can be read")
+    has(refused("pretrain", "photos", *WORDS), "none of the 2 pictures is usable", "photos/a.jpg: is no picture that can be read")
 
 
 def test_a_picture_cut_short_is_skipped_and_counted(finished, place, capsys):
@@ -115,7 +115,7 @@ def test_pictures_of_one_pixel(finished, refused, place):
     (place / "dots").mkdir()
     for name in "ab":
         Image.fromarray(pixels(1, 1)[0]).save(place / "dots" / f"{name}.png")
-    has(refused("pretrain", "dots", *WORDS), "none of the first 2 pictures is usable", "dots/a.png: smaller than 8 x 8 pixels")
+    has(refused("pretrain", "dots", *WORDS), "none of the 2 pictures is usable", "dots/a.png: smaller than 8 x 8 pixels")
     photos(place / "dots")
     assert finished("dots", *WORDS)["faults"] == {f"dots/{name}.png": "is 1 x 1 pixels, smaller than 8 x 8" for name in "ab"}
     np.save(place / "dots.npy", pixels(4, 1))

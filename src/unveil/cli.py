@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from rich.markup import escape
 
 from unveil.commands import TABLE
 from unveil.commands.words import ERR
 from unveil.errors import Unusable, nearest
+from unveil.wording import escape
 
 # Threads that spin while they wait make a step up to twenty times slower when another program runs on the machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,17 @@ def odd_values(rng: Random) -> dict[str, bytes]:
     return _by_hand(datasets.Dataset.from_dict({rng.choice(("x", "signal", "values")): series}))
 
 
+def wild_offsets(rng: Random) -> dict[str, bytes]:
+    """Arrow whose rows say that they lie far outside of what there is, or whose text is none."""
+    import datasets
+    folder = _by_hand(datasets.Dataset.from_dict({"x": [[0.5] * count for count in (7, 9, 8)], "label": ["a" * count for count in (7, 9, 8)]}))
+    name, said = "data-00000-of-00001.arrow", struct.pack("<4i", 0, 7, 16, 24)
+    before, *parts = folder[name].split(said)
+    wild = lambda: struct.pack("<4i", *(rng.choice((0, 7, 24, -7, 10**6, 2**31 - 1)) for _ in range(4)))
+    folder[name] = before + b"".join(rng.choice((said, wild(), wild())) + part for part in parts)
+    return folder
+
+
 def odd_json(folder: dict[str, bytes], rng: Random) -> dict[str, bytes]:
     """``state.json`` or ``dataset_info.json`` of other types, paths and depth."""
     name = rng.choice([name for name in folder if name.endswith(".json")])
@@ -81,6 +93,8 @@ def broken(rng: Random) -> tuple[str, dict[str, bytes], dict]:
     folder, chance = dict(rng.choice(sound())), rng.random()
     if chance < 0.2:
         return "odd_values", odd_values(rng), said
+    if chance < 0.25:
+        return "wild_offsets", wild_offsets(rng), said
     if chance < 0.4:
         return "odd_json", odd_json(folder, rng), said
     if chance < 0.45:

@@ -95,9 +95,9 @@ class Watched:
 
 def _serve(pipe, memory: int) -> None:
     """Answers paths with outcomes until the other side is gone."""
+    import datasets  # noqa: F401, before the limit, as all imports
     import torch
 
-    import datasets  # noqa: F401, before the limit, as all imports
     import unveil.kinds.image
     import unveil.kinds.signal  # noqa: F401
     torch.set_num_threads(1)

@@ -12,6 +12,7 @@ from torch import Tensor
 from unveil.contracts import Batch, Spec
 from unveil.data.records import Unreadable
 from unveil.errors import Unusable
+from unveil.wording import printable
 
 
 class Samples:
@@ -174,7 +175,7 @@ def encode_labels(names: np.ndarray | None) -> tuple[np.ndarray | None, list[str
     """Class names to numbers in sorted order; ``""`` becomes -1."""
     if names is None:
         return None, []
-    names = np.asarray([str(name) for name in names])
+    names = np.asarray([printable(str(name)) for name in names])
     classes = sorted(set(names.tolist()) - {""}, key=lambda text: (len(text), text) if text.isdigit() else (0, text))
     place = {name: number for number, name in enumerate(classes)}
     return np.array([place.get(name, -1) for name in names.tolist()], dtype=np.int64), classes

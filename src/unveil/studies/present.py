@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from unveil.studies.study import Study
 from unveil.studies.summary import gain, mean, scores
 from unveil.studies.verdict import as_table, differences, overall, verdicts
 from unveil.training.checkpoint import write_json
+from unveil.wording import escape
 
 PROBES = (("encoder", "linear"), ("encoder", "knn"), ("random init", "linear"), ("raw + PCA", "linear"), ("statistics", "linear"),
           ("from scratch", "network"), ("fine-tuned", "network"))

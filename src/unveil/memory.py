@@ -1,0 +1,37 @@
+"""How much memory this process may use."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def limit() -> int:
+    """Bytes: the least of the machine's memory, the limits of its control groups and that of its address space."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limits += [space] * (space != resource.RLIM_INFINITY)
+    for path in _files():
+        try:
+            limits.append(int(path.read_text()))
+        except (OSError, ValueError):
+            continue
+    return min(limits)
+
+
+def _files(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[Path]:
+    """Files that may hold a limit: of this process's control group and of all above it, versions 2 and 1."""
+    yield from (root / "memory.max", root / "memory" / "memory.limit_in_bytes")
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, place = line.split(":", 2)
+        base, name = (root / "memory", "memory.limit_in_bytes") if "memory" in controllers.split(",") else (root, "memory.max")
+        if controllers and base == root:
+            continue
+        group = Path(place.strip("/"))
+        yield from (base / part / name for part in (group, *group.parents))
