@@ -9,8 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
+from unveil import plain_yaml
 from unveil.commands import TABLE
 from unveil.commands.words import ERR
 from unveil.errors import Unusable, nearest
@@ -92,8 +91,8 @@ def dotted(rest: Sequence[str]) -> dict[str, Any]:
                 raise Unusable(f"{word} needs a value")
             value = words.pop(0)
         try:
-            settings[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            settings[name] = plain_yaml.load(value)
+        except ValueError:
             raise Unusable(f"--{name} is {value!r}, which cannot be read; lists are written [0.3, 1.0]") from None
     return settings
 

@@ -18,7 +18,7 @@ from broken import Case
 
 SECONDS = 20.0
 BYTES = 4 << 30  # of address space, beyond what the process has after its imports
-INSIDE = re.compile(r"object has no attribute|NoneType|not subscriptable|unpack|list index|out of range|invalid literal|must be str|<class|<\w+\.\w+|0x[0-9a-f]{6}"
+INSIDE = re.compile(r"object has no attribute|NoneType|not subscriptable|unpack|list index|out of range|invalid literal|must be str|<class|<\w+\.\w+ object|0x[0-9a-f]{6}"
                     r"|\[Errno|Traceback|positional|codec|Expecting|bytes-like|Unable to allocate|recursion|not iterable|Error\(|\(char \d+\)|mmap|struct|decoder|^\W*$")
 
 

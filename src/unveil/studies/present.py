@@ -76,7 +76,7 @@ def _table(study: Study, arms: dict[str, list[dict]]) -> Table:
             cells = [_cell(arms[arm], features, task, each) for each in study.budgets]
             name = arm if features == "encoder" else f"{arm}, {features}" if features == "fine-tuned" else features
             if any(cells):
-                table.add_row(name, task, *cells, style="bold" if features == "encoder" and task == "linear" else None)
+                table.add_row(escape(name), task, *cells, style="bold" if features == "encoder" and task == "linear" else None)
     return table
 
 

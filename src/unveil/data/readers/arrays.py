@@ -27,7 +27,9 @@ def detect(path: Path) -> str | None:
     if path.suffix not in (".npy", ".npz") or not path.is_file():
         return None
     held = load(path)
-    return f"an array of {'x'.join(map(str, held.shape))} {held.dtype}" if isinstance(held, np.ndarray) else f"arrays {', '.join(held.files)}"
+    if isinstance(held, np.ndarray):
+        return f"an array of {'x'.join(map(str, held.shape))} {held.dtype}"
+    return f"arrays {', '.join(held.files)}"
 
 
 def load(path: Path) -> np.ndarray | np.lib.npyio.NpzFile:
@@ -127,8 +129,8 @@ def _words(column: np.ndarray, what: str, count: int, source: str) -> np.ndarray
     if column.ndim and len(column) != count:
         raise Unusable(f"{source} has {count} samples but {len(column)} {what}")
     if column.ndim != 1 or column.dtype.kind not in "biufUSM":
-        raise Unusable(f"{what} in {source} are {column.dtype} of {'x'.join(map(str, column.shape)) or 'one value'}; they must be one word or "
-                       "number a sample")
+        shape = "x".join(map(str, column.shape)) or "one value"
+        raise Unusable(f"{what} in {source} are {column.dtype} of {shape}; they must be one word or number a sample")
     return np.char.decode(column, "utf-8", "backslashreplace") if column.dtype.kind == "S" else column.astype(str)
 
 
