@@ -31,9 +31,8 @@ def fuzz(reader: str, count: int, seed: int, finds: Path) -> dict:
             if outcome.find:
                 print(f"{reader} {case.number} ({case.how}): {outcome.word}: {outcome.said}", flush=True)
                 case.write(finds / f"{reader}-{seed}-{case.number}")
-    counts = {name: words[word] for name, word in (
-        ("refused", "refused"), ("set_aside", "set aside"), ("read", "read"), ("crashes", "crash"), ("slow", "slow"), ("over_memory", "memory"),
-        ("unclear", "unclear"))}
+    counts = {name: words[word] for name, word in {"refused": "refused", "set_aside": "set aside", "read": "read", "crashes": "crash",
+                                                   "slow": "slow", "over_memory": "memory", "unclear": "unclear"}.items()}
     return {"reader": reader, "seed": seed, "files": count, **counts, "slowest_s": round(slowest, 2), "peak_gib": round(peak / 2**30, 2),
             "limit_s": SECONDS, "limit_gib": BYTES / 2**30}
 

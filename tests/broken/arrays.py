@@ -14,9 +14,11 @@ import numpy as np
 from broken.damage import damaged
 
 SHAPES = ("()", "(4,)", "(4, 3, 20)", "(0, 3, 20)", "(4, 0, 20)", "(4, 3, 0)", "(-4, 3, 20)", "(4, -3, -20)", "(999999999999, 3, 20)",
-          "(18446744073709551617, 2)", "(2147483648, 2147483648)", "(4.0, 3)", "('4', 3)", "4", "None", "[4, 3, 20]", "(4, 3, 20" + ", 1" * 70 + ")",
+          "(18446744073709551617, 2)", "(2147483648, 2147483648)", "(4.0, 3)", "('4', 3)", "4", "None", "[4, 3, 20]",
+          "(4, 3, 20" + ", 1" * 70 + ")",
           "(True, 3)", "((4,), 3)", "(" * 300 + ")" * 300, "(4, 3, 20, 2, 2)")
-TYPES = ("<f4", ">f4", "<f8", "<f2", "|u1", "<i8", ">u2", "|b1", "<c8", "|O", "<M8[s]", "<m8[ns]", "<U5", "<U999999999", "|S3", "|V4", "<f16",
+TYPES = ("<f4", ">f4", "<f8", "<f2", "|u1", "<i8", ">u2", "|b1", "<c8", "|O", "<M8[s]", "<m8[ns]", "<U5", "<U999999999", "|S3", "|V4",
+         "<f16",
          "f4", "nope", "", "O8", "<f4, <i4", "('<f4', (2, 2))")
 
 
@@ -38,8 +40,10 @@ def lying(rng: Random) -> bytes:
     said = kind if kind.startswith("(") or rng.random() < 0.1 else repr([("a", kind)] if rng.random() < 0.1 else kind)
     order = rng.choice(("False", "False", "True", "1", "None"))
     header = f"{{'descr': {said}, 'fortran_order': {order}, 'shape': {rng.choice(SHAPES)}, }}"
-    header = rng.choice((header, header, header, header + " " * 20_000, "{" * 100, "__import__('os').getcwd()", header.replace("'shape'", "'form'")))
-    return headed(header + "\n", rng.randbytes(rng.choice((0, 100, 960, 5000))), rng.choice(((1, 0), (1, 0), (2, 0), (3, 0), (9, 9), (0, 0))))
+    header = rng.choice((header, header, header, header + " " * 20_000, "{" * 100, "__import__('os').getcwd()", header.replace("'shape'",
+                                                                                                                               "'form'")))
+    return headed(header + "\n", rng.randbytes(rng.choice((0, 100, 960, 5000))), rng.choice(((1, 0), (1, 0), (2, 0), (3, 0), (9, 9), (0,
+                                                                                                                                      0))))
 
 
 def sound(rng: Random) -> np.ndarray:
@@ -51,9 +55,12 @@ def sound(rng: Random) -> np.ndarray:
 def odd_values(rng: Random) -> bytes:
     """What is no finite number, or none at all."""
     return npy(rng.choice((
-        np.full((4, 3, 20), np.nan), np.full((4, 3, 20), np.inf), np.full((4, 3, 20), 1e308), np.zeros((4, 3, 20)), np.zeros((0, 3, 20)), np.zeros(()),
-        np.zeros((4, 0)), np.zeros((4, 3, 20), complex), np.zeros((4, 3, 20), bool), np.array(["a", "b"]), np.zeros((1, 1, 1)), np.zeros((4, 1)),
-        np.zeros(4, "M8[s]"), np.zeros(4, [("a", "f4")]), np.full((4, 3, 20), np.iinfo(np.int64).min), np.full((4, 20, 20, 3), 2**63, np.uint64),
+        np.full((4, 3, 20), np.nan), np.full((4, 3, 20), np.inf), np.full((4, 3, 20), 1e308), np.zeros((4, 3, 20)), np.zeros((0, 3, 20)),
+        np.zeros(()),
+        np.zeros((4, 0)), np.zeros((4, 3, 20), complex), np.zeros((4, 3, 20), bool), np.array(["a", "b"]), np.zeros((1, 1, 1)),
+        np.zeros((4, 1)),
+        np.zeros(4, "M8[s]"), np.zeros(4, [("a", "f4")]), np.full((4, 3, 20), np.iinfo(np.int64).min), np.full((4, 20, 20, 3), 2**63,
+                                                                                                               np.uint64),
         np.zeros((4, 20, 20, 17)), np.zeros((2, 3, 4, 5, 6)), np.where(np.random.default_rng(0).random((6, 3, 20)) < 0.3, np.nan, 1.0))))
 
 
@@ -61,10 +68,12 @@ def packed(rng: Random) -> bytes:
     """An archive whose members are odd: wrong labels, strange names, doubled, damaged, no arrays, packed in odd ways."""
     x = sound(rng)
     count = len(x)
-    label = rng.choice((np.arange(count) % 2, np.array("a"), np.arange(count + 1), np.zeros((count, 2)), np.array(["a"] * count), np.zeros((0,)),
+    label = rng.choice((np.arange(count) % 2, np.array("a"), np.arange(count + 1), np.zeros((count, 2)), np.array(["a"] * count),
+                        np.zeros((0,)),
                         np.zeros(count, "M8[s]"), np.array([b"\xff"] * count), np.full(count, np.nan), np.zeros(count, [("a", "i4")])))
     rate = rng.choice((50.0, 0, -1, np.nan, np.inf, [1, 2], "fast", 1e308, 1e-308, True, 1j))
-    held = {"x": npy(x), "y": npy(label), "rate": npy(np.array(rate)), "dense": npy(rng.choice((label, x, np.zeros(x.shape, int), np.zeros((count, 20), int)))),
+    held = {"x": npy(x), "y": npy(label), "rate": npy(np.array(rate)), "dense": npy(rng.choice((label, x, np.zeros(x.shape, int),
+                                                                                                np.zeros((count, 20), int)))),
             "groups": npy(label), "X": npy(x), "../../evil": npy(x), "/etc/evil": npy(x), "": npy(x), "x\0y": npy(x), "a" * 300: npy(x),
             "note": b"no array", "objects": npy(np.array([{}]), allow_pickle=True), "code": b"\x93NUMPY\x01\0" + pickle.dumps(print)}
     chosen = ["x"] * (rng.random() < 0.85) + rng.sample(sorted(held), rng.randrange(4))
@@ -92,7 +101,9 @@ def bomb(rng: Random) -> bytes:
 
 
 SAID = ({"kind": "signal", "layout": "ct"}, {"kind": "signal", "layout": "tc"}, {"kind": "image"}, {"kind": "image", "layout": "hwc"},
-        {"kind": "image", "layout": "chw"}, {"kind": "signal"}, {"kind": "signal", "layout": "ct", "targets": "y"}, {"kind": "signal", "layout": "ct", "rate": 9.0})
+        {"kind": "image", "layout": "chw"}, {"kind": "signal"}, {"kind": "signal", "layout": "ct", "targets": "y"}, {"kind": "signal",
+                                                                                                                     "layout": "ct",
+                                                                                                                     "rate": 9.0})
 
 
 def broken(rng: Random) -> tuple[str, dict[str, bytes], dict]:

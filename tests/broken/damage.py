@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-MAGIC = (b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\xff\xff\xff\xffWEBP", b"BM", b"II*\0", b"MM\0*", b"P6\n", b"PK\x03\x04",
+MAGIC = (b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\xff\xff\xff\xffWEBP", b"BM", b"II*\0", b"MM\0*", b"P6\n",
+         b"PK\x03\x04",
          b"\x93NUMPY\x01\0", b"\x1f\x8b\x08", b"%PDF-1.4", b"\x7fELF", b"<html>", b"ARROW1\0\0", b"\0\0\0\0", b"#!/bin/sh\n")
 NUMBERS = (0, 1, -1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 10**9, 10**12)
 

@@ -43,7 +43,8 @@ def sound() -> list[dict[str, bytes]]:
     shown = datasets.Dataset.from_dict({"image": content, "label": [0, 1, 0], "subject": ["s", None, "t"]}, datasets.Features(kinds))
     rows = {"signal": [[[float(i * t % 7) for t in range(24)] for _ in range(2)] for i in range(4)], "activity": ["a", "b", "a", None]}
     series = datasets.Dataset.from_dict(rows)
-    fixed = datasets.Dataset.from_dict(rows, datasets.Features({"signal": datasets.Array2D((2, 24), "float32"), "activity": datasets.Value("string")}))
+    fixed = datasets.Dataset.from_dict(rows, datasets.Features({"signal": datasets.Array2D((2, 24), "float32"),
+                                                                "activity": datasets.Value("string")}))
     return [_saved(shown), _saved(series), _saved(fixed), _saved(datasets.DatasetDict(train=shown, test=shown))]
 
 
@@ -51,14 +52,17 @@ def odd_values(rng: Random) -> dict[str, bytes]:
     """A sound folder whose pictures, labels or series are none."""
     import datasets
     bad = [pictures.broken(rng)[1] for _ in range(4)]
-    content = [rng.choice((None, {"bytes": next(iter(each.values())), "path": None}, {"bytes": None, "path": rng.choice(("/etc/passwd", "../x.png", "", "http://none.invalid/x"))}))
+    content = [rng.choice((None, {"bytes": next(iter(each.values())), "path": None}, {"bytes": None, "path": rng.choice(("/etc/passwd",
+                                                                                                                         "../x.png", "",
+                                                                                                                         "http://none.invalid/x"))}))
                for each in bad]
     names = rng.choice((["cat", "dog"], [*dict.fromkeys(rng.sample(CELLS, 3))]))
     shown = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=names), "note": datasets.Value("string")})
     if rng.random() < 0.6:
         rows = {"image": content, "label": [rng.choice((0, 1, -1, None)) for _ in content], "note": [rng.choice(CELLS) for _ in content]}
         return _by_hand(datasets.Dataset.from_dict(rows, shown))
-    series = rng.choice(([[1.0], [1.0, 2.0]], [[], []], [None, [1.0]], [["a"], ["b"]], [[[1.0], [2.0, 3.0]], [[1.0]]], [[float("nan")] * 20] * 2, [[[[1.0]]]] * 2,
+    series = rng.choice(([[1.0], [1.0, 2.0]], [[], []], [None, [1.0]], [["a"], ["b"]], [[[1.0], [2.0, 3.0]], [[1.0]]],
+                         [[float("nan")] * 20] * 2, [[[[1.0]]]] * 2,
                          [[float("inf")] * 20] * 2, [[True] * 20] * 2, [[10**18] * 20] * 2))
     return _by_hand(datasets.Dataset.from_dict({rng.choice(("x", "signal", "values")): series}))
 
@@ -66,7 +70,8 @@ def odd_values(rng: Random) -> dict[str, bytes]:
 def wild_offsets(rng: Random) -> dict[str, bytes]:
     """Arrow whose rows say that they lie far outside of what there is, or whose text is none."""
     import datasets
-    folder = _by_hand(datasets.Dataset.from_dict({"x": [[0.5] * count for count in (7, 9, 8)], "label": ["a" * count for count in (7, 9, 8)]}))
+    folder = _by_hand(datasets.Dataset.from_dict({"x": [[0.5] * count for count in (7, 9, 8)], "label": ["a" * count for count in (7, 9,
+                                                                                                                                   8)]}))
     name, said = "data-00000-of-00001.arrow", struct.pack("<4i", 0, 7, 16, 24)
     before, *parts = folder[name].split(said)
     wild = lambda: struct.pack("<4i", *(rng.choice((0, 7, 24, -7, 10**6, 2**31 - 1)) for _ in range(4)))
@@ -81,15 +86,18 @@ def odd_json(folder: dict[str, bytes], rng: Random) -> dict[str, bytes]:
     keys = [key for key in (list(held) or ["x"])]
     for _ in range(rng.choice((1, 1, 3))):
         held[rng.choice([*keys, "_data_files", "features", "splits", "_fingerprint"])] = rng.choice((
-            None, True, 0, -1, 10**30, float("nan"), "", "../../x", [], {}, [{}], [{"filename": "../../../etc/passwd"}], [{"filename": "/dev/zero"}],
-            [{"filename": "state.json"}], {"image": {"_type": "Image"}}, {"x": {"_type": "os.system"}}, {"x": {"_type": "Value", "dtype": "object"}},
+            None, True, 0, -1, 10**30, float("nan"), "", "../../x", [], {}, [{}], [{"filename": "../../../etc/passwd"}],
+            [{"filename": "/dev/zero"}],
+            [{"filename": "state.json"}], {"image": {"_type": "Image"}}, {"x": {"_type": "os.system"}}, {"x": {"_type": "Value",
+                                                                                                               "dtype": "object"}},
             {"x": {"_type": "List", "feature": {"_type": "Value", "dtype": "float999"}}}, ["train"] * 1000, "x" * 10_000))
     return {**folder, name: deep(rng).encode() if rng.random() < 0.1 else json.dumps(held).encode()}
 
 
 def broken(rng: Random) -> tuple[str, dict[str, bytes], dict]:
     """What was done, a folder, what the user says."""
-    said = rng.choice(({"layout": "ct"}, {"layout": "ct"}, {"layout": "tc"}, {}, {"layout": "ct", "labels": "activity"}, {"labels": "label"}))
+    said = rng.choice(({"layout": "ct"}, {"layout": "ct"}, {"layout": "tc"}, {}, {"layout": "ct", "labels": "activity"},
+                       {"labels": "label"}))
     folder, chance = dict(rng.choice(sound())), rng.random()
     if chance < 0.2:
         return "odd_values", odd_values(rng), said

@@ -20,7 +20,8 @@ def sound(rng: Random) -> bytes:
 
 def odd_head(rng: Random) -> bytes:
     """``@`` lines that lie, come twice, or say what cannot be."""
-    lines = [rng.choice(("@dimensions", "@dimension", "@classLabel", "@classLabel true", "@targetLabel true", "@timeStamps true", "@timeStamps",
+    lines = [rng.choice(("@dimensions", "@dimension", "@classLabel", "@classLabel true", "@targetLabel true", "@timeStamps true",
+                         "@timeStamps",
                          "@data", "@missing true", "@equalLength false", "@", "@ ", "%", "#", "data", "@classLabel TRUE a a a",
                          "@dimensions " + rng.choice(CELLS), "@classLabel true " + " ".join(rng.choice(CELLS) for _ in range(3)),
                          "@dimensions 99999999999999999999", "@dimensions 0", "@dimensions -1")) for _ in range(rng.randrange(12))]

@@ -29,13 +29,15 @@ def odd_head(rng: Random) -> bytes:
 def odd_time(rng: Random) -> bytes:
     """Stamps that stand, jump, run backwards or overflow."""
     stamp = rng.choice((lambda i: 0, lambda i: -i, lambda i: i * 1e307, lambda i: (-1) ** i * 1e308, lambda i: i * 1e-320, lambda i: 10**i,
-                        lambda i: f"2024-01-01T00:00:{i % 60:02d}Z", lambda i: f"{i:04d}-01-01", lambda i: "now", lambda i: i if i % 2 else ""))
+                        lambda i: f"2024-01-01T00:00:{i % 60:02d}Z", lambda i: f"{i:04d}-01-01", lambda i: "now",
+                        lambda i: i if i % 2 else ""))
     name = rng.choice(("time", "t (ms)", "timestamp_ns", "date"))
     return "\n".join([f"{name},x,label", *(f"{stamp(i)},{i},a" for i in range(1, 40))]).encode()
 
 
 def quotes(rng: Random) -> bytes:
-    return b"x,y\n" + rng.choice((b'"1,2\n' * 50, b'"' * 1001, b'1,"2"3\n', b'"' + b"1\n" * 100_000, b'"1\n2",3\n' * 50, b"1,2\\\n", b'1,"' + b"9" * 200_000))
+    return b"x,y\n" + rng.choice((b'"1,2\n' * 50, b'"' * 1001, b'1,"2"3\n', b'"' + b"1\n" * 100_000, b'"1\n2",3\n' * 50, b"1,2\\\n",
+                                  b'1,"' + b"9" * 200_000))
 
 
 def much(rng: Random) -> bytes:
@@ -45,7 +47,8 @@ def much(rng: Random) -> bytes:
 
 
 SPECIAL = (odd_head, odd_time, quotes, much)
-SAID = ({}, {}, {}, {"labels": "label"}, {"labels": "folders"}, {"groups": "subject"}, {"groups": "files"}, {"time": "time"}, {"targets": "y"},
+SAID = ({}, {}, {}, {"labels": "label"}, {"labels": "folders"}, {"groups": "subject"}, {"groups": "files"}, {"time": "time"},
+        {"targets": "y"},
         {"rate": 50.0}, {"labels": "lable"}, {"time": "x"})
 
 

@@ -5,6 +5,7 @@ A process that hangs is killed, one that dies is noticed, and the next case goes
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import re
 import resource
@@ -18,8 +19,10 @@ from broken import Case
 
 SECONDS = 20.0
 BYTES = 4 << 30  # of address space, beyond what the process has after its imports
-INSIDE = re.compile(r"object has no attribute|NoneType|not subscriptable|unpack|list index|out of range|invalid literal|must be str|<class|<\w+\.\w+ object|0x[0-9a-f]{6}"
-                    r"|\[Errno|Traceback|positional|codec|Expecting|bytes-like|Unable to allocate|recursion|not iterable|Error\(|\(char \d+\)|mmap|struct|decoder|^\W*$")
+INSIDE = re.compile(
+    r"object has no attribute|NoneType|not subscriptable|unpack requires|unpack_from|to unpack|list index|out of range|invalid literal|must be str|<class"
+    r"|<\w+\.\w+ object|0x[0-9a-f]{6}|\[Errno|Traceback|positional|codec|Expecting|bytes-like|Unable to allocate|recursion|not iterable"
+    r"|Error\(|\(char \d+\)|mmap|struct|decoder|^\W*$")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Outcome:
     """What came of a case.
 
     Attributes:
-        word: ``"read"``, ``"set aside"`` (read, with faults named), ``"refused"``, or of a find: ``"crash"``, ``"slow"``, ``"memory"``, ``"unclear"``.
+        word: ``"read"``, ``"set aside"`` (read, with faults named), ``"refused"``, or of a find: ``"crash"``, ``"slow"``, ``"memory"``,
+            ``"unclear"``.
         said: what the user is told, or what happened.
         faults: name -> reason of what was set aside.
         seconds: that it took.
@@ -79,7 +83,8 @@ class Watched:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
             path = case.write(Path(folder))
-            self.pipe.send((str(path), {name: value if value != "beside.csv" else f"{folder}/{value}" for name, value in case.options.items()}))
+            self.pipe.send((str(path), {name: value if value != "beside.csv" else f"{folder}/{value}" for name,
+                                        value in case.options.items()}))
             try:
                 if self.pipe.poll(self.seconds):
                     word, said, faults, peak = self.pipe.recv()
@@ -95,11 +100,12 @@ class Watched:
 
 def _serve(pipe, memory: int) -> None:
     """Answers paths with outcomes until the other side is gone."""
-    import datasets  # noqa: F401, before the limit, as all imports
     import torch
 
     import unveil.kinds.image
     import unveil.kinds.signal  # noqa: F401
+    with contextlib.suppress(ImportError):
+        import datasets  # noqa: F401, before the limit, as all imports
     torch.set_num_threads(1)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from random import Random
 
-CELLS = ("nan", "NaN", "inf", "-inf", "1e400", "-1e400", "1e-400", "1e38", "3.5e38", "9" * 400, "0x10", "1_000", "٣", "²", "½", "", " ", "?",
-         "-", "null", "True", "\0", "\x1b[31m", "\u202e", "a" * 5000, "9" * 140_000, "_" * 60_000, "=cmd|' /C calc'!A0", "<script>", "[bold]",
+CELLS = ("nan", "NaN", "inf", "-inf", "1e400", "-1e400", "1e-400", "1e38", "3.5e38", "9" * 400, "0x10", "1_000", "٣", "²", "½", "", " ",
+         "?",
+         "-", "null", "True", "\0", "\x1b[31m", "\u202e", "a" * 5000, "9" * 140_000, "_" * 60_000, "=cmd|' /C calc'!A0", "<script>",
+         "[bold]",
          "[/]", "../../x", '"', "'", "1,5", "1;5", "1\t5", "2024-05-01T12:00:00", "0001-01-01", "9999-12-31T23:59:59+00:01",
          "0001-01-01T00:00:00+23:59", "2024-13-45", "1e308", "-1e308", "\ud83d".encode("utf-8", "surrogatepass").decode("utf-8", "replace"))
 ENCODINGS = ("utf-16", "utf-16-le", "utf-32", "latin-1", "utf-8-sig", "utf-7", "cp037")
@@ -65,7 +67,8 @@ def odd_json(held: dict, rng: Random) -> str:
     held = dict(held)
     for _ in range(rng.choice((1, 1, 2, 4))):
         name = rng.choice([*held, "label", "extra"])
-        held[name] = rng.choice((None, True, -1, 0, 10**18, 10**30, float("nan"), float("inf"), "", "x" * 10_000, "\0", "\ud800", [], [[]], {},
+        held[name] = rng.choice((None, True, -1, 0, 10**18, 10**30, float("nan"), float("inf"), "", "x" * 10_000, "\0", "\ud800", [], [[]],
+                                 {},
                                  {"label": 1}, "../../etc/passwd", "<script>"))
     if rng.random() < 0.15:
         return deep(rng)

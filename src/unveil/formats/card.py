@@ -84,7 +84,8 @@ def _input(given: Mapping[str, Any]) -> str:
 
 def _taught(run: Mapping[str, Any], method: str | None, data: str) -> str:
     facts, ending, train = run["data"], run["ending"], run["recipe"]["train"]
-    held = f"{facts['train']} of {facts['samples']} samples ({plain(facts['split'])})" if facts.get("split") else f"{facts['samples']} samples"
+    many = f"{facts['samples']} samples"
+    held = f"{facts['train']} of {many} ({plain(facts['split'])})" if facts.get("split") else many
     lines = [f"`{method}` on {data}: {held}, {ending['step']} steps of {train['batch']}, seed {run['recipe']['seed']}, "
              f"{ending['seconds']:.0f} s ({ending['status']}).",
              f"Channels {facts['channels']}, size {'x'.join(map(str, facts['shape']))}, classes {len(facts['classes'])}, groups "

@@ -24,7 +24,8 @@ warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def walk(folder: Path, endings: set[str]):
-    """Paths below ``folder`` with one of ``endings``, folders and files in order of name, links to folders not followed."""
+    """Paths of files below ``folder`` with one of ``endings``, folders and files in order of name, links to folders not followed, pipes and
+    devices left alone."""
     with os.scandir(folder) as held:
         entries = sorted(held, key=lambda entry: entry.name)
     for entry in entries:
@@ -32,7 +33,7 @@ def walk(folder: Path, endings: set[str]):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from walk(Path(entry.path), endings)
-        elif os.path.splitext(entry.name)[1].lower() in endings:
+        elif os.path.splitext(entry.name)[1].lower() in endings and (entry.is_file() or not os.path.exists(entry.path)):
             yield entry.path
 
 
