@@ -11,7 +11,8 @@ ROOT = Path(unveil.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ROOMS = {"methods", "encoders", "kinds", "tasks", "training", "formats"}
 FLOORS = [{"wording", "memory", "plain_yaml"}, {"errors", "provenance"}, {"randomness"}, {"tokens", "health"}, {"contracts"}, {"data"},
-          {"parts"}, ROOMS, {"recipes"}, {"controls"}, {"api", "testing"}, {"studies"}, {"reports", "listing", "progress", "sklearn"}, {"commands"}, {"cli"}]
+          {"parts"}, ROOMS, {"recipes"}, {"controls"}, {"api", "testing"}, {"studies"}, {"reports", "listing", "progress", "sklearn"},
+          {"commands"}, {"cli"}]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 
 

@@ -161,8 +161,10 @@ def test_a_case_of_a_label_alone(tmp_path, head, case):
     assert records.load(1).shape == (1, 3)
 
 
-def test_a_number_that_is_none_of_ours(tmp_path):
+def test_numbers_that_are_none_of_ours(tmp_path):
     assert series(tmp_path, "@dimensions ²", "1,2,3").load(0).shape == (1, 3)
+    with pytest.raises(Unreadable, match="has 1 dimensions, @dimensions says 999999999"):
+        series(tmp_path, f"@dimensions {'9' * 10_000}", "1,2,3").load(0)
 
 
 def test_names_of_great_length_take_no_time(tmp_path):

@@ -20,8 +20,9 @@ from broken import Case
 SECONDS = 20.0
 BYTES = 4 << 30  # of address space, beyond what the process has after its imports
 INSIDE = re.compile(
-    r"object has no attribute|NoneType|not subscriptable|unpack requires|unpack_from|to unpack|list index|out of range|invalid literal|must be str|<class"
-    r"|<\w+\.\w+ object|0x[0-9a-f]{6}|\[Errno|Traceback|positional|codec|Expecting|bytes-like|Unable to allocate|recursion|not iterable"
+    r"object has no attribute|NoneType|not subscriptable|unpack requires|unpack_from|to unpack|list index|out of range|invalid literal"
+    r"|must be str|<class|<\w+\.\w+ object|0x[0-9a-f]{6}|\[Errno|Traceback|positional|codec|Expecting|bytes-like"
+    r"|Unable to allocate|recursion|not iterable"
     r"|Error\(|\(char \d+\)|mmap|struct|decoder|^\W*$")
 
 

@@ -81,7 +81,7 @@ def _conform(value: Any, hint: Any, path: str) -> Any:
         return value
     if origin is Literal:
         # YAML reads yes as true and 32 as a number; the texts that are meant are these.
-        said = ("no", "yes")[value] if isinstance(value, bool) else str(value) if isinstance(value, (str, int, float)) else None
+        said = ("no", "yes")[value] if isinstance(value, bool) else value if isinstance(value, str) else brief(value)
         if said not in get_args(hint):
             raise Unusable(f"{path} is {brief(value)}; it can be {' or '.join(map(repr, get_args(hint)))}")
         return said
@@ -109,9 +109,20 @@ def _conform(value: Any, hint: Any, path: str) -> Any:
     return value
 
 
+class _Brief(reprlib.Repr):
+    """Aliases of YAML can make a short file a value without end, and Python does not write a number of thousands of digits."""
+
+    def repr_int(self, value: int, level: int) -> str:
+        return super().repr_int(value, level) if abs(value) < 10**300 else "a number of hundreds of digits"
+
+
+BRIEF = _Brief()
+BRIEF.maxlevel = 2
+
+
 def brief(value: Any) -> str:
-    """A value as it is written, of a few dozen characters: aliases of YAML can make a short file a value without end."""
-    return reprlib.repr(value)
+    """A value as it is written, where that takes some dozen characters; else its beginning."""
+    return BRIEF.repr(value)
 
 
 def _article(hint: type) -> str:

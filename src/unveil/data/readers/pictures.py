@@ -21,6 +21,7 @@ ENDINGS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".
 MOST_PIXELS = 100_000_000
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")  # what is wrong with a file is said once, as its fault
 
 
 def walk(folder: Path, endings: set[str]):

@@ -135,7 +135,7 @@ def _head(stream) -> tuple[Head, int]:
         elif word == "@targetlabel" and said:
             head.target = True
         elif word in ("@dimension", "@dimensions") and rest and rest[0].isdecimal():
-            head.dimensions = int(rest[0])
+            head.dimensions = int(rest[0][:9])  # more digits are no less wrong
     raise Unreadable("has no line @data; it is cut short, or no .ts file of series")
 
 
