@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 
 def limit() -> int:
     """Bytes: the least of the machine's memory, the limits of its control groups and that of its address space."""
+    import resource  # which is not everywhere
+
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     space, _ = resource.getrlimit(resource.RLIMIT_AS)
     limits += [space] * (space != resource.RLIM_INFINITY)
