@@ -1,4 +1,4 @@
-.PHONY: demo demo-full demo-images test test-all lint bench
+.PHONY: demo demo-full demo-images test test-all lint bench audit
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -36,3 +36,10 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/processes.py
 	$(BIN)/python benchmarks/scale.py
+
+# --strict, since a package that cannot be looked up would pass for one without known faults.
+audit: $(BIN)/unveil
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/pip freeze --exclude-editable | sed 's/+.*//' > .venv/audit/installed.txt
+	.venv/audit/bin/pip-audit --strict --no-deps --disable-pip -r .venv/audit/installed.txt

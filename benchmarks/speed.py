@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HEAD = """# Speed
 
 What was measured, beside peers in an environment of their own. Made by `python benchmarks/speed.py` from the rows under
-`results/benchmarks`; not edited by hand. Each benchmark is one command, `python benchmarks/NAME.py`, and one file, `results/benchmarks/NAME.json`.
+`results/benchmarks`; not edited by hand. Each benchmark is one command, `python benchmarks/NAME.py`, and one file,
+`results/benchmarks/NAME.json`.
 """
 PEERS = ("lightly", "stable-pretraining", "plain")
 
@@ -55,15 +56,15 @@ def step_cost(found: dict) -> str:
                          ranged(row["wall_ratio"]), f"{work:.2f}", f"{mine['share_of_peak']:.0%}, {row['share_of_peak']:.0%}",
                          f"{mine['peak_mib']:.0f}, {row['peak_mib']:.0f}", f"{mine['parts_mib']:.0f}, {row['parts_mib']:.0f}"])
     first = found["rows"][0]
-    return (f"A complete step, one contender after the other in {first['rounds']} rounds, each in a process of its own on {first['threads']} "
-            f"thread: {found['network']}. Ratios are ours over theirs, pair by pair, with the 95% interval of the median; below 1 ours is "
-            "cheaper. Ours is the whole loop with its monitor and draws its masks inside the step; peers have bare loops with schedule and "
-            "teacher and are given the masks. Work is the peer's floating point operations over ours (ours does not compute what nobody reads; "
-            "stable-pretraining's I-JEPA asks for all blocks in one sequence, which is less work). Share of peak: those operations in a "
-            "second over the best rate of a matrix product here. Memory is the growth of the process above what it had before the network was "
-            "made; its parts are weights, gradients, moments, and what is kept for the backward pass.\n\n"
-            + table(["method", "precision", "peer", "ours, CPU ms", "peer, CPU ms", "CPU ratio", "wall ratio", "work", "share of peak, ours and peer",
-                     "peak MiB", "sum of parts MiB"], rows))
+    return (f"A complete step, one contender after the other in {first['rounds']} rounds, each in a process of its own on "
+            f"{first['threads']} thread: {found['network']}. Ratios are ours over theirs, pair by pair, with the 95% interval of the "
+            "median; below 1 ours is cheaper. Ours is the whole loop with its monitor and draws its masks inside the step; peers have bare loops with schedule and "
+            "teacher and are given the masks. Work is the peer's floating point operations over ours (ours does not compute what nobody "
+            "reads; stable-pretraining's I-JEPA asks for all blocks in one sequence, which is less work). Share of peak: those operations "
+            "in a second over the best rate of a matrix product here. Memory is the growth of the process above what it had before the "
+            "network was made; its parts are weights, gradients, moments, and what is kept for the backward pass.\n\n"
+            + table(["method", "precision", "peer", "ours, CPU ms", "peer, CPU ms", "CPU ratio", "wall ratio", "work",
+                     "share of peak, ours and peer", "peak MiB", "sum of parts MiB"], rows))
 
 
 def accuracy(found: dict) -> str:
@@ -72,9 +73,9 @@ def accuracy(found: dict) -> str:
     rows = [[who, *(f"{row['cpu']:.0f} ({row['step']}){'' if row['reached'] else ', not reached'}" for seed in seeds
                     for row in found["rows"] if (row["who"], row["seed"]) == (who, seed)),
              f"{found['median'][who]:.2f}" if who in found["median"] else ""] for who in ("ours", *found["median"])]
-    return (f"SimCLR with one small convolutional network on the pictures of `make demo-images`: processor seconds, workers counted, until kNN is "
-            f"right on {found['target']:.0%} of held-out pictures at two looks in a row (steps in brackets). Equal network, batch, temperature, "
-            "schedule, precision and strength of views. The last column is the median of ours over theirs.\n\n"
+    return ("SimCLR with one small convolutional network on the pictures of `make demo-images`: processor seconds, workers counted, "
+            f"until kNN is right on {found['target']:.0%} of held-out pictures at two looks in a row (steps in brackets). Equal network, "
+            "batch, temperature, schedule, precision and strength of views. The last column is the median of ours over theirs.\n\n"
             + table(["package", *(f"seed {seed}" for seed in seeds), "ours over theirs"], rows))
 
 
@@ -83,18 +84,19 @@ def data_bound(found: dict) -> str:
     about, *measured = found["rows"]
     rows = [[row["contender"], row["precision"], row["does"], row["images_per_second"], row["processor_ms_an_image"],
              f"{row['waiting_share']:.0%}", row["ours_is_faster_processor"][0], row["ours_is_faster_seconds"][0]] for row in measured]
-    return (f"The data-bound case: two views at 64 px from {about['files']}; network: {about['network']}. The last columns say how many times "
-            "ours is cheaper, by processor time (workers counted) and by wall time, medians over rounds in turn after a first epoch.\n\n"
+    return (f"The data-bound case: two views at 64 px from {about['files']}; network: {about['network']}. The last columns say how "
+            "many times ours is cheaper, by processor time (workers counted) and by wall time, medians over rounds in turn after a first "
+            "epoch.\n\n"
             + table(["contender", "precision", "what it does", "images/s", "CPU ms an image", "waiting", "ours, CPU", "ours, wall"], rows))
 
 
 def end_to_end(found: dict) -> str:
     """From files beside from memory."""
     about, *measured = found["rows"]
-    rows = [[row["method"], row["from"], row["images_per_second"], f"{row['share_of_memory']:.1%}", f"{row['share_of_memory_processor']:.1%}",
-             f"{row['waiting_share']:.1%}"] for row in measured if "method" in row]
-    return (f"From JPEG files to updated weights beside our own throughput on tensors in memory: {about['encoder']}, batch {about['batch']}, "
-            f"{about['threads']} threads, {about['files']}. Shares are medians over rounds in turn.\n\n"
+    rows = [[row["method"], row["from"], row["images_per_second"], f"{row['share_of_memory']:.1%}",
+             f"{row['share_of_memory_processor']:.1%}", f"{row['waiting_share']:.1%}"] for row in measured if "method" in row]
+    return (f"From JPEG files to updated weights beside our own throughput on tensors in memory: {about['encoder']}, batch "
+            f"{about['batch']}, {about['threads']} threads, {about['files']}. Shares are medians over rounds in turn.\n\n"
             + table(["method", "from", "images/s", "share of memory's, wall", "share, CPU", "waiting for data"], rows))
 
 
@@ -102,7 +104,8 @@ def million(found: dict) -> str:
     """A folder of a million pictures."""
     rows = [[f"{row['files']:,}", row["labels"], row["import"], row["first batch"], row["first update"],
              row["peak_gib"]] for row in found["rows"] if "files" in row]
-    return ("Seconds from a folder to its first batch and first update in a fresh process, after the import, which is a column of its own.\n\n"
+    return ("Seconds from a folder to its first batch and first update in a fresh process, after the import, which is a column of its "
+            "own.\n\n"
             + table(["files", "labels", "import", "first batch", "first update", "peak GiB"], rows))
 
 

@@ -10,8 +10,9 @@ import unveil
 ROOT = Path(unveil.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ROOMS = {"methods", "encoders", "kinds", "tasks", "training", "formats"}
-FLOORS = [{"errors", "provenance"}, {"randomness"}, {"tokens", "health"}, {"contracts"}, {"data"}, {"parts"}, ROOMS, {"recipes"},
-          {"controls"}, {"api", "testing"}, {"studies"}, {"reports", "listing", "progress", "sklearn"}, {"commands"}, {"cli"}]
+FLOORS = [{"wording", "plain_yaml"}, {"errors", "provenance"}, {"randomness"}, {"tokens", "health"}, {"contracts"}, {"data"},
+          {"parts"}, ROOMS, {"recipes"}, {"controls"}, {"api", "testing"}, {"studies"}, {"reports", "listing", "progress", "sklearn"},
+          {"commands"}, {"cli"}]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 
 

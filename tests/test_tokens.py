@@ -88,6 +88,20 @@ def test_to_dense_is_a_loop_and_packs_again(counts, spare, seed):
     assert torch.equal(dense.flatten(0, 1)[place], values)
 
 
+@some
+@given(sizes, seeds, st.integers(0, 3))
+def test_packed_tokens_taken_dense_and_packed_again_are_the_same(counts, seed, axes):
+    """Dropping tokens and then unpacking is unpacking what was kept, in order, sample by sample, empty ones too."""
+    values, sample = packed(counts, 3, seed)
+    tokens = Tokens(values, values[:, :1].repeat(1, axes), values[:, 0] > 0, sample=sample, count=len(counts), longest=max(counts))
+    keep = torch.nonzero(Generator(seed, "keep").uniform(len(values)) < 0.5)[:, 0]
+    kept = tokens.take(keep)
+    dense, mask, place = to_dense(kept.values, kept.sample, kept.count, max(1, kept.longest))
+    assert torch.equal(dense.flatten(0, 1)[place], values[keep]) and int(mask.sum()) == len(keep) and len(place.unique()) == len(keep)
+    assert torch.equal(mask.sum(1), torch.bincount(sample[keep], minlength=len(counts)))
+    assert kept.where.shape == (len(keep), axes) and torch.equal(kept.valid, tokens.valid[keep])
+
+
 def test_gradients_pass_through_to_dense():
     values, sample = packed([2, 0, 3], 4)
     values.requires_grad_()

@@ -9,13 +9,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-from rich.markup import escape
-
+from unveil import plain_yaml
 from unveil.commands import TABLE
 from unveil.commands.words import ERR
 from unveil.errors import Unusable, nearest
 from unveil.training.memory import freed_memory_kept
+from unveil.wording import escape
 
 # Threads that spin while they wait make a step up to twenty times slower when another program runs on the machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -94,8 +93,8 @@ def dotted(rest: Sequence[str]) -> dict[str, Any]:
                 raise Unusable(f"{word} needs a value")
             value = words.pop(0)
         try:
-            settings[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            settings[name] = plain_yaml.load(value)
+        except ValueError:
             raise Unusable(f"--{name} is {value!r}, which cannot be read; lists are written [0.3, 1.0]") from None
     return settings
 

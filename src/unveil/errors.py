@@ -5,9 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from unveil.wording import sentence
+
 
 class Unusable(Exception):
     """A mistake of the user's that has one clear sentence: what is wrong, where, and what to do. Printed without traceback."""
+
+    def __init__(self, why: str):
+        super().__init__(sentence(why))
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -46,6 +46,9 @@ class Entry:
     def is_dir(self, follow_symlinks: bool = True) -> bool:
         return self.folder
 
+    def is_file(self) -> bool:
+        return not self.folder
+
 
 @pytest.fixture(params=[EACH])
 def million(request, tmp_path, monkeypatch):

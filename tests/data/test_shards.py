@@ -115,7 +115,7 @@ def test_one_damaged_member_is_set_aside(tmp_path):
         "4.npy": b"\x93NUMPY broken", "5.npy": npy(np.array(["a"])), "6.a.png": good, "6.b.png": good})
     records = read(file)
     reasons = {records.names[at].rpartition("/")[2]: reason(records, at) for at in (0, 1, 3, 4, 5, 6)}
-    assert reasons["1"] == "is no picture that can be read" and reasons["3"] == "holds Python objects, which are never loaded"
+    assert reasons["1"] == "is no picture that can be read" and reasons["3"].startswith("holds Python objects, which are never loaded")
     assert reasons["4"].startswith("is no .npy: ") and reasons["5"] == "holds no array of numbers" and reasons["0"]
     assert reasons["6"] == "holds a.png, b.png; keep one, or let names differ before their first dot"
     samples = Image(size=8).open(records)
@@ -160,7 +160,7 @@ def test_a_bad_shard_is_set_aside_and_alone_refused(tmp_path):
     words = "is no plain tar file that can be read"
     with pytest.raises(Unusable, match=r"holds no picture or \.npy in tar files that can be read"):
         open_records(bad)
-    with pytest.raises(Unusable, match=rf"bad\.tar: {words} .*; decompress it first if it is compressed"):
+    with pytest.raises(Unusable, match=rf"bad\.tar: {words}; decompress it first if it is compressed"):
         read(bad)
     shard(tmp_path / "good.tar", {"0.png": picture(5)})
     kind, records = open_records(tmp_path)

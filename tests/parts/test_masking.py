@@ -6,7 +6,8 @@
 - `faithful` never touches the last row or column and cuts contexts from the end of the raster; without, both are reached;
 - targets are solid blocks of the size that was drawn, which is near its share and aspect;
 - a context is its block without the targets;
-- random masks hide the share that was asked for, every token equally often.
+- random masks hide the share that was asked for, every token equally often;
+- settings at their limits give sound masks or are refused.
 
 Statistics against the authors' numbers are in ``tests/parity/test_parity_ijepa.py``.
 """
@@ -202,6 +203,45 @@ def test_random_masks(tokens, ratio, seed):
         assert sorted(context + target) == list(range(tokens))
     again = random_masks(tokens, ratio, Generator(seed), keys[2:])
     assert torch.equal(again.context, masks.context[2:])
+
+
+shares = st.floats(0, 1)
+pairs = lambda values: st.tuples(values, values)
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(st.one_of(st.tuples(st.integers(1, 40)), *(st.tuples(*[st.integers(1, 9)] * axes) for axes in (2, 3, 4))), pairs(shares),
+       pairs(st.floats(1e-12, 1e12)), pairs(shares), st.integers(1, 6), st.integers(1, 40), st.booleans(), seeds)
+def test_any_legal_setting_gives_sound_masks_or_is_refused(grid, target_scale, target_aspect, context_scale, blocks, min_keep,
+                                                           faithful, seed):
+    """Limits may stand the wrong way round, a grid may be one token: masks keep their promises, or one sentence says what to do."""
+    given = dict(blocks=blocks, target_scale=target_scale, target_aspect=target_aspect, context_scale=context_scale, faithful=faithful)
+    keys, tokens = torch.arange(5) + seed, math.prod(grid)
+    try:
+        masks = masks_of(grid, seed, keys, min_keep, **given)
+    except Unusable as refused:
+        assert "--method.min_keep" in str(refused)
+        return
+    assert masks.context.shape[0] == masks.targets.shape[0] == 5 and masks.targets.shape[1] == blocks
+    assert masks.context.shape[1] > min_keep and masks.targets.shape[2] > 0
+    for context, targets in zip(masks.context.tolist(), masks.targets.flatten(1).tolist()):
+        assert not set(context) & set(targets) and len(set(context)) == len(context)
+        assert min(context + targets) >= 0 and max(context + targets) < tokens
+    again = masks_of(grid, seed, keys[3:], min_keep, **given)
+    assert torch.equal(again.context, masks.context[3:]) and torch.equal(again.targets, masks.targets[3:]), "draws are keyed by sample"
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(st.integers(1, 60), shares, seeds)
+def test_random_masks_at_any_legal_share(tokens, ratio, seed):
+    try:
+        masks = random_masks(tokens, ratio, Generator(seed), torch.arange(3))
+    except Unusable as refused:
+        assert f"of {tokens} tokens none is hidden" in str(refused) and "--method.ratio" in str(refused)
+        assert tokens == 1 or int(tokens * (1 - ratio)) == tokens
+    else:
+        for context, target in zip(masks.context.tolist(), masks.targets[:, 0].tolist()):
+            assert sorted(context + target) == list(range(tokens)) and context and target
 
 
 def test_random_masks_hide_every_token_equally_often():

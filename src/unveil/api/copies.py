@@ -58,7 +58,8 @@ def _near(looked: Looked, say: Say) -> tuple[dict[str, Any], Tensor]:
     cosine, at = most_alike(looked.outline[full], sources, TRIED, tick=ticker(say, "compared"))
     row, column = (cosine >= LEAST).nonzero().unbind(1)
     pairs = torch.stack([full[row], full[at[row, column]]], 1).sort(1).values.unique(dim=0)
-    pairs = pairs[torch.from_numpy(looked.digest[pairs[:, 0]] != looked.digest[pairs[:, 1]])]
+    first, second = (looked.digest[side] for side in pairs.numpy().T)
+    pairs = pairs[torch.from_numpy(first != second)]
     left = _differences(looked, pairs, say)
     order = left.argsort()
     return how, pairs[order][left[order] <= how["unexplained"]]

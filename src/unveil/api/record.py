@@ -38,7 +38,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     """
     try:
         return json.loads((folder / name).read_text())
-    except (OSError, ValueError) as why:
+    except (OSError, ValueError, RecursionError) as why:
         raise Unusable(f"{folder} holds no {name} that can be read ({why}): name the folder of a finished run or study") from why
 
 

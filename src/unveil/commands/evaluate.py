@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
-
 from unveil.commands.words import OUT, budgets, command, numbers, options_of, print_json, say, table
+from unveil.wording import escape
 
 
 def add(commands) -> None:

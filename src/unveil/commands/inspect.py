@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from unveil.commands.words import command, numbers, options_of, print_json, say
 from unveil.errors import Unusable
+from unveil.wording import escape
 
 CONSOLE = Console(highlight=False, emoji=False)  # wraps, as sentences here stand in columns
 STYLES = {"serious": "bold red", "warning": "yellow", "note": "cyan"}

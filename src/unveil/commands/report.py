@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.markup import escape
-
 from unveil.commands.words import OUT, command, print_json
+from unveil.wording import escape
 
 
 def add(commands) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rich.markup import escape
-
 from unveil.commands.words import OUT, command, print_json, say
 from unveil.errors import Unusable
+from unveil.wording import escape
 
 QUICK = {"train.steps": 20}
 

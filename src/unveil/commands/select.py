@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
 from unveil.commands.words import OUT, command, options_of, print_json, say
 from unveil.health.criteria import CRITERIA
+from unveil.wording import escape
 
 
 def add(commands) -> None:

@@ -9,10 +9,10 @@ from textwrap import fill
 from typing import Any
 
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.table import Table
 
 from unveil.errors import Unusable
+from unveil.wording import escape
 
 OUT, ERR = (Console(stderr=errors, highlight=False, emoji=False, soft_wrap=True) for errors in (False, True))
 

@@ -82,8 +82,8 @@ def _beside(samples: Samples, path: Path, what: str) -> tuple[list[str], str]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
             lines = [line for line in csv.reader(stream) if line]
-    except (OSError, UnicodeDecodeError) as why:
-        raise Unusable(f"cannot read the {what} in {path}: {why}") from why
+    except (OSError, UnicodeDecodeError, csv.Error) as why:
+        raise Unusable(f"cannot read the {what} in {path}: {getattr(why, 'strerror', None) or 'it is no CSV in UTF-8'}") from why
     names = [samples.name(i) for i in samples.index.tolist()]
     if lines and len(lines[0]) > 1:
         known = {line[0].strip(): line[-1].strip() for line in lines}

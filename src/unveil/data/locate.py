@@ -42,7 +42,7 @@ def locate(name: str, source: Builtin, say: Callable[[str], None] = lambda text:
                     continue
                 _keep(found, home, source)
                 return home
-            except (OSError, subprocess.SubprocessError, ValueError) as why:
+            except (OSError, subprocess.SubprocessError, ValueError, zipfile.BadZipFile, KeyError, StopIteration) as why:
                 tried.append(f"  {way.__doc__.rstrip('.').lower()}: {str(why).strip() or type(why).__name__}")
     raise Unusable("\n".join([f"cannot get the data set {name!r}. Tried:", *tried, "Do one of these: " + _advice(source, home)]))
 

@@ -13,8 +13,12 @@ def processors() -> int:
 
 
 def memory_limit() -> int:
-    """Bytes that this process may use: the least of the machine's memory and its control groups' limits."""
+    """Bytes that this process may use: the least of the machine's memory, its control groups' limits and that of its address space."""
+    import resource  # which is not everywhere
+
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limits += [space] * (space != resource.RLIM_INFINITY)
     for path in _limits():
         try:
             limits.append(int(path.read_text()))

@@ -16,6 +16,7 @@ from unveil.data.options import Options
 from unveil.data.readers import TABLE
 from unveil.data.records import Records
 from unveil.errors import Unusable
+from unveil.wording import printable, sentence
 
 
 def open_records(source, options: Options | None = None, say: Callable[[str], None] = lambda text: None) -> tuple[str, Records]:
@@ -51,12 +52,11 @@ def open_records(source, options: Options | None = None, say: Callable[[str], No
 
 
 def _printable(records: Records) -> Records:
-    """Names of files need not be text; what is none in names and labels is written as ``\\udcff``."""
-    text = lambda word: word.encode("utf-8", "backslashreplace").decode()
-    if not all(map(str.isascii, records.names)):
-        records.names = [text(name) for name in records.names]
-    if records.labels is not None and not all(map(str.isascii, set(records.labels.tolist()))):
-        records.labels = np.array([text(label) for label in records.labels.tolist()])
+    """Names of files need not be text that can be shown; see :func:`unveil.wording.printable`. Names of classes are seen to where
+    labels become numbers."""
+    if not all(map(str.isprintable, records.names)):
+        records.names = [printable(name) for name in records.names]
+    records.notes = [sentence(note) for note in records.notes]
     return records
 
 

@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from unveil.wording import sentence
+
 
 class Unreadable(Exception):
     """One record cannot be used; it is set aside and counted, and the run goes on."""
+
+    def __init__(self, why: str):
+        super().__init__(sentence(why))
 
 
 def scaled(shape: Sequence[int], side: int) -> tuple[int, ...]:

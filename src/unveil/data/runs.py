@@ -81,6 +81,8 @@ def read_table(file: str, options: Options) -> Table:
 
 def plain(name: str) -> str:
     """A column's name without case, unit and the word id: ``Subject_ID`` is a subject, ``time (ms)`` is a time."""
+    if len(name) > 100:
+        return name  # no role is called so, and the search below takes the square of the length
     return re.sub(r"[\s_-]+[(\[]?(id|ms|us|µs|ns|sec|s)[)\]]?$", "", name.strip().lower())
 
 

@@ -14,6 +14,7 @@ from unveil.contracts import Batch, Spec
 from unveil.data.machine import memory_limit, processors
 from unveil.data.records import Unreadable
 from unveil.errors import Unusable
+from unveil.wording import printable
 
 
 class Samples:
@@ -193,7 +194,7 @@ def encode_labels(names: np.ndarray | None) -> tuple[np.ndarray | None, list[str
     """Class names to numbers in sorted order; ``""`` becomes -1."""
     if names is None:
         return None, []
-    names = names.tolist() if names.dtype.kind == "U" else [str(name) for name in names]
+    names = [printable(name) for name in (names.tolist() if names.dtype.kind == "U" else map(str, names))]
     classes = sorted(set(names) - {""}, key=lambda text: (len(text), text) if text.isdigit() else (0, text))
     place = {name: number for number, name in enumerate(classes)}
     return np.array([place.get(name, -1) for name in names], dtype=np.int64), classes

@@ -51,9 +51,9 @@ def files(tar: str, notes: list[str]) -> Iterator[tarfile.TarInfo]:
                     yield member
             archive.fileobj.seek(archive.offset)
             whole = archive.fileobj.read(512) == bytes(512)
-    except (tarfile.TarError, OSError, ValueError) as why:
+    except Exception as why:  # a header can send tarfile anywhere, into itself until the stack ends too
         if not count:
-            raise Unreadable(f"is no plain tar file that can be read ({why}); decompress it first if it is compressed") from why
+            raise Unreadable("is no plain tar file that can be read; decompress it first if it is compressed") from why
     if not whole:
         notes.append(f"{tar} is cut short or damaged after {count} files; those before are used")
 

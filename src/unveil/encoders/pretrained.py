@@ -119,8 +119,15 @@ def _transformers():
 def _built(config: dict) -> tuple[nn.Module, str]:
     """The network untaught."""
     library = _transformers()
-    settings = library.AutoConfig.for_model(**config)
-    return _bare(library.AutoModel.from_config(settings)), "untaught"
+    settings = _own(library.AutoConfig.for_model(**config))
+    return _bare(library.AutoModel.from_config(settings, trust_remote_code=False)), "untaught"
+
+
+def _own(settings):
+    """Without what names compiled attention of a hub: a network runs in the code of transformers alone."""
+    if "/" in str(settings._attn_implementation):
+        settings._attn_implementation = None
+    return settings
 
 
 def _loaded(source: str) -> tuple[nn.Module, str]:
@@ -130,11 +137,12 @@ def _loaded(source: str) -> tuple[nn.Module, str]:
         Unusable: where there is none, or less than half of its tensors are in the file.
     """
     library = _transformers()
+    how = dict(local_files_only=Path(source).is_dir(), trust_remote_code=False)
     try:
-        network, told = library.AutoModel.from_pretrained(source, output_loading_info=True, use_safetensors=True,
-                                                          local_files_only=Path(source).is_dir())
-    except (OSError, ValueError, KeyError) as why:
-        raise Unusable(f"cannot load hf:{source}: {str(why).splitlines()[0]}") from why
+        settings = _own(library.AutoConfig.from_pretrained(source, **how))
+        network, told = library.AutoModel.from_pretrained(source, config=settings, output_loading_info=True, use_safetensors=True, **how)
+    except Exception as why:  # anything from the network to a damaged or a hostile file
+        raise Unusable(f"cannot load hf:{source}: {(str(why) or type(why).__name__).splitlines()[0]}") from why
     missing = [name for name in told["missing_keys"] if "pooler" not in name]
     expected = len(network.state_dict())
     matched = f"{expected - len(missing)} of {expected} tensors"

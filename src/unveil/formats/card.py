@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import yaml
+
+from unveil.wording import printable
 
 OURS = ("encoder", "fine-tuned")
 LIBRARY = {"safetensors": "unveil", "onnx": "onnx", "transformers": "transformers", "timm": "timm"}
@@ -38,7 +42,8 @@ def card(held: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     rows = run.get("rows", [])
     if index := [_indexed(row, data) for row in rows if row["features"] in OURS]:
         front["model-index"] = [{"name": title, "results": index}]
-    parts = [f"# {title}", _about(held), "## Load it", _load(held), "## What goes in", _input(held["input"])]
+    data = plain(data)
+    parts = [f"# {plain(title)}", _about(held), "## Load it", _load(held), "## What goes in", _input(held["input"])]
     if run:
         parts += ["## How it was taught", _taught(run, method, data)]
     if rows:
@@ -46,6 +51,11 @@ def card(held: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     elif run:
         parts += ["## Limits", "It was not judged on labels: nothing is known of what its features are good for."]
     return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def plain(text: str) -> str:
+    """Text from outside as Markdown and HTML show it: no sign of it is obeyed, and it stays in its line."""
+    return re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", escape(printable(text), quote=False))
 
 
 def _about(held: Mapping[str, Any]) -> str:
@@ -74,21 +84,22 @@ def _input(given: Mapping[str, Any]) -> str:
 
 def _taught(run: Mapping[str, Any], method: str | None, data: str) -> str:
     facts, ending, train = run["data"], run["ending"], run["recipe"]["train"]
-    held = f"{facts['train']} of {facts['samples']} samples ({facts['split']})" if facts.get("split") else f"{facts['samples']} samples"
+    many = f"{facts['samples']} samples"
+    held = f"{facts['train']} of {many} ({plain(facts['split'])})" if facts.get("split") else many
     lines = [f"`{method}` on {data}: {held}, {ending['step']} steps of {train['batch']}, seed {run['recipe']['seed']}, "
              f"{ending['seconds']:.0f} s ({ending['status']}).",
              f"Channels {facts['channels']}, size {'x'.join(map(str, facts['shape']))}, classes {len(facts['classes'])}, groups "
              f"{facts['groups']}, set aside {len(facts['faults'])}."]
     lines += [f"Made {run['made']}."] if run.get("made") else []
     lines += [f"Diagnosis: {run['health']}"] if run.get("health") else []
-    return "\n\n".join([*lines, *(f"Note: {note}" for note in facts["notes"])])
+    return "\n\n".join([*lines, *(f"Note: {plain(note)}" for note in facts["notes"])])
 
 
 def _results(rows: Sequence[Mapping[str, Any]]) -> str:
     """One line a figure: the encoder's and what stands beside it."""
     lines = ["| features | judged by | labels a class | metric | value | 95% interval | n | split | seed |", "|" + "---|" * 9]
     lines += [f"| {row['features']} | {row['task']}{_at(row)} | {row['labels'] or 'all'} | {row['metric']} | {row['value']:.3f} | "
-              f"{_interval(row)} | {row['n_test']} | {row['split_name']} | {row['seed']} |" for row in rows]
+              f"{_interval(row)} | {row['n_test']} | {plain(row['split_name'])} | {row['seed']} |" for row in rows]
     return "\n".join(lines)
 
 
@@ -120,7 +131,7 @@ def _indexed(row: Mapping[str, Any], data: str) -> dict[str, Any]:
 
 
 def _at(row: Mapping[str, Any]) -> str:
-    return "".join(f", {name} {value}" for name, value in row.get("at", {}).items())
+    return "".join(f", {name} {plain(str(value))}" for name, value in row.get("at", {}).items())
 
 
 def _interval(row: Mapping[str, Any]) -> str:

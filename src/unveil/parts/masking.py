@@ -30,6 +30,8 @@ class Masks:
 def random_masks(tokens: int, ratio: float, generator: Generator, keys: Tensor) -> Masks:
     """Hides a random share ``ratio`` of the tokens of each sample and asks for all of them (MAE, He et al. 2022)."""
     kept = max(1, int(tokens * (1 - ratio)))
+    if kept == tokens:
+        raise Unusable(f"of {tokens} tokens none is hidden at a share of {ratio:g}: raise --method.ratio, or use smaller patches")
     order = generator.permutation(tokens, keys)
     return Masks(order[:, :kept], order[:, None, kept:])
 

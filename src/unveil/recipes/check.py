@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import inspect
 import math
+import reprlib
 import types
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
@@ -80,9 +81,9 @@ def _conform(value: Any, hint: Any, path: str) -> Any:
         return value
     if origin is Literal:
         # YAML reads yes as true and 32 as a number; the texts that are meant are these.
-        said = ("no", "yes")[value] if isinstance(value, bool) else str(value)
+        said = ("no", "yes")[value] if isinstance(value, bool) else value if isinstance(value, str) else brief(value)
         if said not in get_args(hint):
-            raise Unusable(f"{path} is {value!r}; it can be {' or '.join(map(repr, get_args(hint)))}")
+            raise Unusable(f"{path} is {brief(value)}; it can be {' or '.join(map(repr, get_args(hint)))}")
         return said
     if origin in (Union, types.UnionType):
         options = get_args(hint)
@@ -94,18 +95,34 @@ def _conform(value: Any, hint: Any, path: str) -> Any:
         if parts[-1] is Ellipsis and isinstance(value, (list, tuple)):
             parts = parts[:1] * len(value)
         if not isinstance(value, (list, tuple)) or len(value) != len(parts):
-            raise Unusable(f"{path} is {value!r}; it must be a list of {len(parts)}, such as [0.3, 1.0]")
+            raise Unusable(f"{path} is {brief(value)}; it must be a list of {len(parts)}, such as [0.3, 1.0]")
         return tuple(_conform(x, part, f"{path}[{i}]") for i, (x, part) in enumerate(zip(value, parts, strict=True)))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < 1e300 else math.inf
     if hint is float and isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise Unusable(f"{path} is {value!r}, {_article(type(value))}; it must be {_article(hint)}")
+        raise Unusable(f"{path} is {brief(value)}, {_article(type(value))}; it must be {_article(hint)}")
     if hint is float and not math.isfinite(value):
         raise Unusable(f"{path} is {value!r}; it must be a finite number")
     return value
+
+
+class _Brief(reprlib.Repr):
+    """Aliases of YAML can make a short file a value without end, and Python does not write a number of thousands of digits."""
+
+    def repr_int(self, value: int, level: int) -> str:
+        return super().repr_int(value, level) if abs(value) < 10**300 else "a number of hundreds of digits"
+
+
+BRIEF = _Brief()
+BRIEF.maxlevel = 2
+
+
+def brief(value: Any) -> str:
+    """A value as it is written, where that takes some dozen characters; else its beginning."""
+    return BRIEF.repr(value)
 
 
 def _article(hint: type) -> str:
@@ -117,4 +134,5 @@ def _within(value: Any, limit: Range, path: str) -> None:
     if (limit.low is not None and value < limit.low) or (limit.high is not None and value > limit.high):
         low = f"at least {limit.low:g}" if limit.low is not None else ""
         high = f"at most {limit.high:g}" if limit.high is not None else ""
-        raise Unusable(f"{path} is {value:g}; it must be {' and '.join(filter(None, [low, high]))}")
+        said = brief(value) if isinstance(value, int) else f"{value:g}"
+        raise Unusable(f"{path} is {said}; it must be {' and '.join(filter(None, [low, high]))}")

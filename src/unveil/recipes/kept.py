@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -12,6 +13,7 @@ from unveil import __version__
 from unveil.contracts import Encoder, Spec
 from unveil.errors import Unusable
 from unveil.parts.distributed import helper, whole
+from unveil.recipes.check import checked, find
 from unveil.recipes.recipe import Recipe, build, build_encoder
 from unveil.training.checkpoint import write_atomic
 
@@ -40,16 +42,39 @@ def load_encoder(folder: str | Path) -> Encoder:
     try:
         facts = json.loads((folder / "config.json").read_text())
         tensors = load((folder / "model.safetensors").read_bytes())
-    except (OSError, ValueError, SafetensorError) as why:
+    except (OSError, ValueError, RecursionError, SafetensorError) as why:
         raise Unusable(f"{folder} holds no encoder that can be read ({why}): name the folder of a finished run") from why
+    settings, spec, seed = _described(folder / "config.json", facts)
     try:
-        encoder = build_encoder(facts["encoder"], Spec.from_json(facts["spec"]), facts["seed"])
-        encoder.kind = build("kind", facts["kind"])
-    except (KeyError, TypeError, AttributeError) as why:
-        raise Unusable(f"{folder / 'config.json'} does not describe an encoder of unveil {__version__} ({why}): name the folder of a "
-                       "finished run, made by this version or an earlier one") from why
+        encoder = build_encoder(settings["encoder"], spec, seed)
+        encoder.kind = build("kind", settings["kind"])
+    except (TypeError, RuntimeError, ArithmeticError, LookupError, MemoryError) as why:  # right alone, of a network that cannot be
+        raise Unusable(_other(folder / "config.json", why)) from why
     fill(encoder, tensors, str(folder))
     return encoder.eval()
+
+
+def _described(file: Path, facts: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], Spec, int]:
+    """Settings of encoder and kind, what they read, and the seed.
+
+    Raises:
+        Unusable: where the file speaks of something else.
+    """
+    try:
+        return {section: _settings(section, facts) for section in ("encoder", "kind")}, Spec.from_json(facts["spec"]), int(facts["seed"])
+    except (Unusable, KeyError, TypeError, ValueError, AttributeError) as why:
+        raise Unusable(_other(file, why)) from why
+
+
+def _other(file: Path, why: Exception) -> str:
+    return (f"{file} does not describe an encoder of unveil {__version__} ({why}): name the folder of a finished run, made by this version "
+            "or an earlier one")
+
+
+def _settings(section: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Name and settings of a kept encoder or kind, checked as those of a recipe are: the file may be anyone's."""
+    name, settings = facts[section]["name"], {key: value for key, value in facts[section].items() if key != "name"}
+    return {"name": name} | checked(find(section, name), settings, section)
 
 
 def home(folder: str | Path) -> Path:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
+from unveil import plain_yaml
 from unveil.contracts import Encoder, Method, Spec
 from unveil.errors import Unusable, nearest
 from unveil.kinds.kind import Kind
 from unveil.randomness import key
-from unveil.recipes.check import checked, find
+from unveil.recipes.check import brief, checked, find
 from unveil.training.settings import Training
 
 SECTIONS = ("kind", "encoder", "method", "train")
@@ -133,7 +133,7 @@ def from_file(method: str, kind: str, scale: str) -> dict[str, Any]:
         if scale == "published":
             raise Unusable(f"there is no published recipe of {method} for {kind}: use --scale auto or small")
         return {}
-    held = yaml.safe_load(file.read_text())
+    held = plain_yaml.load(file.read_text())
     if scale not in held:
         raise Unusable(f"{method} has no {scale} settings for {kind}; there are: {', '.join(k for k in held if k in SCALES)}")
     return {section: settings for section, settings in held[scale].items() if section in SECTIONS}
@@ -142,16 +142,16 @@ def from_file(method: str, kind: str, scale: str) -> dict[str, Any]:
 def published_samples(method: str, kind: str) -> int | None:
     """Number of samples of the set that the published recipe is for; None where there is no such recipe."""
     file = resources.files("unveil.recipes") / f"{method}.{kind}.yaml"
-    held = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    held = plain_yaml.load(file.read_text()) if file.is_file() else {}
     return held.get("published", {}).get("samples")
 
 
 def read(path: Path) -> dict[str, Any]:
     """A user's recipe file."""
     try:
-        held = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as why:
-        raise Unusable(f"cannot read the recipe {path}: {why}") from why
+        held = plain_yaml.load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as why:
+        raise Unusable(f"cannot read the recipe {path}: {getattr(why, 'strerror', None) or why}") from why
     if not isinstance(held, dict):
         raise Unusable(f"the recipe {path} must be a table of settings, such as 'train.epochs: 20'")
     return held
@@ -161,16 +161,16 @@ def sections(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Dotted and nested settings by section."""
     result: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for path, value in given.items():
-        section, _, name = path.partition(".")
+        section, _, name = str(path).partition(".")
         if section not in result:
             raise Unusable(f"{path} is in no section{nearest(section, list(SECTIONS))}")
         if name:
             result[section][name] = value
         elif isinstance(value, Mapping):
-            result[section].update(value)
+            result[section].update({str(key): held for key, held in value.items()})
         else:
             result[section]["name"] = value
     for section, held in result.items():
         if not isinstance(held.get("name", ""), str):
-            raise Unusable(f"{section}.name is {held['name']!r}; it must be a name, or a table of settings")
+            raise Unusable(f"{section}.name is {brief(held['name'])}; it must be a name, or a table of settings")
     return result

@@ -119,9 +119,9 @@ def data(held: Held) -> Markup:
             "split": parts if facts["split"] else "none: no labels"}
     aside = tag("p", "Nothing was set aside.")
     if faults:
-        more = tag("li", f"and {len(faults) - 20} more, see results.json") if len(faults) > 20 else None
-        aside = join(tag("h3", f"Set aside: {len(faults)}"), tag(
-            "ul", [tag("li", tag("b", name), why) for name, why in list(faults.items())[:20]], more, class_="faults"))
+        listed = [tag("li", tag("b", name), why) for name, why in faults.items()]
+        more = tag("details", tag("summary", f"and {len(listed) - 20:,} more"), tag("ul", listed[20:], class_="faults"))
+        aside = join(tag("h3", f"Set aside: {len(faults):,}"), tag("ul", listed[:20], class_="faults"), more if listed[20:] else None)
     return section("data", "What went in", "Labels are counted here, and were never shown to the method.", facts_list(said),
                    [tag("p", note) for note in facts.get("notes", [])], _counts(facts), aside)
 

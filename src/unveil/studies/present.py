@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from unveil.studies.study import Study
 from unveil.studies.summary import gain, mean, scores
 from unveil.studies.verdict import as_table, differences, overall, verdicts
 from unveil.training.checkpoint import write_json
+from unveil.wording import escape
 
 PROBES = (("encoder", "linear"), ("encoder", "knn"), ("random init", "linear"), ("raw + PCA", "linear"), ("statistics", "linear"),
           ("from scratch", "network"), ("fine-tuned", "network"))
@@ -76,7 +76,7 @@ def _table(study: Study, arms: dict[str, list[dict]]) -> Table:
             cells = [_cell(arms[arm], features, task, each) for each in study.budgets]
             name = arm if features == "encoder" else f"{arm}, {features}" if features == "fine-tuned" else features
             if any(cells):
-                table.add_row(name, task, *cells, style="bold" if features == "encoder" and task == "linear" else None)
+                table.add_row(escape(name), task, *cells, style="bold" if features == "encoder" and task == "linear" else None)
     return table
 
 

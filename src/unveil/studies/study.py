@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -11,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from unveil import api
+from unveil import api, plain_yaml
 from unveil.api.opening import opened
 from unveil.contracts import Encoder
 from unveil.controls import judge_controls, judge_encoder
@@ -100,13 +100,18 @@ def load_studies(name: str) -> list[Study]:
             return found
         raise Unusable(f"there is no study {Path(name).stem!r}; there are: {', '.join(study_names())}")
     try:
-        held = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as why:
+        held = plain_yaml.load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as why:
         raise Unusable(f"cannot read the study {file}: {why}") from why
     if not isinstance(held, dict):
         raise Unusable(f"the study {file} must be a table of settings, such as 'data: watch'")
-    kinds = held.pop("kinds", {"": {}})
-    return [_study(file, f"{Path(name).stem}-{kind}" if kind else Path(name).stem, _merged(held, more)) for kind, more in kinds.items()]
+    try:
+        kinds = held.pop("kinds", {"": {}})
+        return [_study(file, _file_name(f"{Path(name).stem}-{kind}" if kind else Path(name).stem), _merged(held, more))
+                for kind, more in kinds.items()]
+    except (TypeError, AttributeError, ValueError) as why:
+        raise Unusable(f"the study {file} has a list where a table must be, or the other way; the studies that "
+                       "come with unveil show the form") from why
 
 
 def load_study(name: str) -> Study:
@@ -186,7 +191,8 @@ def finished(study: Study, results: Path) -> dict[tuple[str, int], dict[str, Any
 
 
 def _file_name(arm: str) -> str:
-    return arm.replace(" ", "-")
+    """In no other folder, whatever the name."""
+    return arm.replace(" ", "-").replace(os.sep, "-")
 
 
 def _fold_folder(home: Path, arm: str, seed: int, number: int) -> Path:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.data import machine, npy
 from unveil.data.labels import numeric
 from unveil.data.options import Options
-from unveil.data.records import Records
+from unveil.data.records import Records, Unreadable
 from unveil.errors import Unusable
 
 NAME = "arrays"
@@ -22,26 +23,64 @@ GROUPS = ("groups", "group", "subject", "subjects", "patient")
 
 def detect(path: Path) -> str | None:
     """What is seen at ``path``, reading no values."""
-    if path.suffix == ".npy" and path.is_file():
-        array = load(path)
-        return f"an array of {'x'.join(map(str, array.shape))} {array.dtype}"
-    if path.suffix == ".npz" and path.is_file():
-        return "arrays " + ", ".join(getattr(load(path), "files", ["without names"]))
-    return None
+    if path.suffix not in (".npy", ".npz") or not path.is_file():
+        return None
+    held = load(path)
+    if isinstance(held, np.ndarray):
+        return f"an array of {'x'.join(map(str, held.shape))} {held.dtype}"
+    return f"arrays {', '.join(held.files)}"
 
 
-def load(path: Path):
-    """An array or archive of arrays, without pickles; an ``.npy`` is mapped, not read."""
+def load(path: Path) -> np.ndarray | np.lib.npyio.NpzFile:
+    """An array or archive of arrays, without pickles; an ``.npy`` is mapped, not read.
+
+    Raises:
+        Unusable: where it is damaged, or would unpack to more than memory holds.
+    """
     try:
-        return np.load(path, allow_pickle=False, mmap_mode="r" if path.suffix == ".npy" else None)
-    except Exception as why:  # a damaged header can raise anything
-        raise _damaged(path, why) from why
+        with open(path, "rb") as stream:
+            single = stream.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX
+            stream.seek(0)
+            if single:
+                npy.check(stream, path.stat().st_size)
+        held = np.load(path, allow_pickle=False, mmap_mode="r" if single else None)
+    except Unreadable as why:
+        raise Unusable(f"cannot read {path}: it {why}") from why
+    except OSError as why:
+        raise Unusable(f"cannot read {path}: {why.strerror or 'it is damaged'}") from why
+    except Exception as why:  # a damaged archive can raise anything
+        raise Unusable(f"cannot read {path}: it is damaged, or no NumPy file") from why
+    if not single:
+        _refuse_bomb(path, sum(member.file_size for member in held.zip.infolist()))
+    return held
 
 
-def _damaged(path: Path, why: Exception) -> Unusable:
-    objects = "pickle" in str(why) or "Python objects" in str(why)
-    said = "it holds Python objects, which are never loaded: save plain number arrays" if objects else str(why) or type(why).__name__
-    return Unusable(f"cannot read {path}: {said}")
+def _refuse_bomb(path: Path, size: int) -> None:
+    """An archive is unpacked as a whole, so what it says of its size must fit."""
+    if size > machine.memory_limit():
+        raise Unusable(f"cannot read {path}: it says that it unpacks to {size / 2**30:.1f} GiB, and this process may use "
+                       f"{machine.memory_limit() / 2**30:.1f} GiB. Save it as .npy, which is read in place, or as several files")
+
+
+def _unpacked(path: Path, held: np.lib.npyio.NpzFile) -> dict[str, np.ndarray]:
+    """The arrays of an archive; members that are none are left out.
+
+    Raises:
+        Unusable: with the name of the member that is damaged.
+    """
+    found = {}
+    for member in held.zip.infolist():
+        name = member.filename
+        try:
+            with held.zip.open(name) as stream:
+                if stream.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+                    stream.seek(0)
+                    found[name.removesuffix(".npy")] = npy.load(stream, member.file_size)
+        except Unreadable as why:
+            raise Unusable(f"cannot read {path}: its array {name.removesuffix('.npy')!r} {why}") from why
+        except Exception as why:  # as in load
+            raise Unusable(f"cannot read {path}: its array {name.removesuffix('.npy')!r} is damaged") from why
+    return found
 
 
 def read(path: Path, options: Options) -> Records:
@@ -51,11 +90,7 @@ def read(path: Path, options: Options) -> Records:
         Unusable: where it holds no samples, or is damaged.
     """
     held = load(path)
-    try:
-        named = held if isinstance(held, np.ndarray) else {name: held[name] for name in held.files}
-    except Exception as why:  # as above
-        raise _damaged(path, why) from why
-    return from_arrays(named, options, str(path))
+    return from_arrays(held if isinstance(held, np.ndarray) else _unpacked(path, held), options, str(path))
 
 
 def from_arrays(held: np.ndarray | Mapping[str, np.ndarray], options: Options, source: str = "the array") -> Records:
@@ -76,9 +111,7 @@ def from_arrays(held: np.ndarray | Mapping[str, np.ndarray], options: Options, s
     columns = {}
     for name, known in (("labels", LABELS), ("groups", GROUPS)):
         column = _first(lower, known)
-        if column is not None and len(column) != len(values):
-            raise Unusable(f"{source} has {len(values)} samples but {len(column)} {name}")
-        columns[name] = None if column is None else column.astype(str)
+        columns[name] = None if column is None else _words(column, name, len(values), source)
     names = [f"{source}[{i}]" for i in range(len(values))]
     if target is not None:
         if target.shape != (len(values),):
@@ -86,10 +119,24 @@ def from_arrays(held: np.ndarray | Mapping[str, np.ndarray], options: Options, s
                            "targets are one number a sample")
         columns["targets"] = numeric(target.astype(str).tolist(), names, options.targets)
     columns["dense"] = _dense(_first(lower, DENSE), values, source)
-    if "rate" in lower and (lower["rate"].size != 1 or lower["rate"].dtype.kind not in "uif"):
-        raise Unusable(f"rate in {source} must be one number: samples a second")
-    rate = float(lower["rate"].item()) if "rate" in lower else options.rate
+    rate = _rate(lower["rate"], source) if "rate" in lower else options.rate
     return Records(names, lambda i: np.asarray(values[i]), layout=options.layout, rate=rate, array=values, **columns)
+
+
+def _words(column: np.ndarray, what: str, count: int, source: str) -> np.ndarray:
+    """Labels or groups as text."""
+    if column.ndim and len(column) != count:
+        raise Unusable(f"{source} has {count} samples but {len(column)} {what}")
+    if column.ndim != 1 or column.dtype.kind not in "biufUSM":
+        shape = "x".join(map(str, column.shape)) or "one value"
+        raise Unusable(f"{what} in {source} are {column.dtype} of {shape}; they must be one word or number a sample")
+    return np.char.decode(column, "utf-8", "backslashreplace") if column.dtype.kind == "S" else column.astype(str)
+
+
+def _rate(value: np.ndarray, source: str) -> float:
+    if value.size != 1 or value.dtype.kind not in "uif" or not 0 < float(value.item()) < np.inf:
+        raise Unusable(f"rate in {source} must be one number above 0: samples a second")
+    return float(value.item())
 
 
 def _dense(labels: np.ndarray | None, values: np.ndarray, source: str) -> np.ndarray | None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import difflib
 import io
+import json
 import os
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def read(path: Path | str, options: Options) -> Records:
         label = next((name for name, feature in features.items() if type(feature).__name__ == "ClassLabel"), None)
     target = _named(features, options.targets, (), path) if options.targets else None
     label = None if label == target else label
+    _validate(splits, {name for name in (column, label, group, target) if name}, path)
     labels = np.array([word for rows in splits.values() for word in _words(rows, label)])
     targets = [word for rows in splits.values() for word in _words(rows, target)]
     groups = np.array([word for rows in splits.values() for word in _words(rows, group)])
@@ -91,12 +93,43 @@ def _splits(path: Path | str) -> dict[str, Any]:
         else:
             held = datasets.load_from_disk(str(path))
     except Exception as why:  # anything from the network to a damaged file
-        raise Unusable(f"cannot open {path}: {str(why).strip() or type(why).__name__}") from why
+        raise Unusable(f"cannot open {path}: {_reason(path, why)}") from why
     splits = {name: rows for name, rows in held.items() if len(rows)} if isinstance(held, Mapping) else {"rows": held}
     if not any(len(rows) for rows in splits.values()):
         raise Unusable(f"{path} has no rows")
     first = next(iter(splits.values())).features
     return {name: rows for name, rows in splits.items() if _column(first, path) in rows.features}
+
+
+def _reason(path: Path | str, why: Exception) -> str:
+    """Why a data set cannot be opened: the hub's own words, or which file of a folder is at fault."""
+    if str(path).startswith("hf:"):
+        return str(why).strip() or type(why).__name__
+    if isinstance(why, FileNotFoundError):
+        return "one of its files is missing: save it again"
+    for file in sorted(Path(path).rglob("*.json")):
+        try:
+            sound = isinstance(json.loads(file.read_text()), dict)
+        except (OSError, ValueError, RecursionError):
+            sound = False
+        if not sound:
+            return f"{file.relative_to(path)} is damaged: save it again"
+    return "its files are damaged, or do not go together: save it again"
+
+
+def _validate(splits: Mapping[str, Any], columns: Set[str], path: Path | str) -> None:
+    """Looks through what says where values lie, and at text, in the columns that are read: where it lies, a damaged file would be read
+    beyond its end.
+
+    Raises:
+        Unusable: where a split is damaged.
+    """
+    for name, rows in splits.items():
+        try:
+            for column in columns & set(rows.column_names):
+                rows.data.column(column).validate(full=True)
+        except Exception as why:  # as above
+            raise Unusable(f"the split {name} of {path} is damaged: save it again") from why
 
 
 def _is_picture(feature) -> bool:
@@ -152,7 +185,7 @@ def _loader(splits: Mapping[str, Any], column: str, features: Mapping[str, Any])
         try:
             value = parts[part][i - starts[part]][column]
         except Exception as why:  # a damaged file can raise anything
-            raise Unreadable(f"cannot be read: {why}") from why
+            raise Unreadable("is damaged, or not of the type that its column says") from why
         return _picture(value, side) if picture else _series(value)
     return load
 

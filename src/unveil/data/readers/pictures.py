@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
@@ -18,13 +19,17 @@ NAME = "pictures"
 KINDS = ("image",)
 ENDINGS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm"}
 
-# A picture of more pixels than this is set aside: decoding it would take gigabytes.
-Image.MAX_IMAGE_PIXELS = 100_000_000
+# A picture of more pixels is set aside: decoding it would take gigabytes. Pillow refuses above twice its own number, and warns below.
+MOST_PIXELS = 100_000_000
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")  # what is wrong with a file is said once, as its fault
 SPARE = 2  # a JPEG is decoded at this many times the size it is brought to, or more: less would show in its finest detail
 
 
 def walk(folder: Path, endings: set[str]) -> Iterator[str]:
-    """Paths below ``folder`` with one of ``endings``, folders and files in order of name, links to folders not followed."""
+    """Paths of files below ``folder`` with one of ``endings``, folders and files in order of name, links to folders not followed, pipes and
+    devices left alone."""
     inside = [_listed(folder)]
     while inside:
         for entry in inside[-1]:
@@ -34,7 +39,7 @@ def walk(folder: Path, endings: set[str]) -> Iterator[str]:
             if entry.is_dir(follow_symlinks=False):
                 inside.append(_listed(entry.path))
                 break
-            if name[name.rfind("."):].lower() in endings:
+            if name[name.rfind("."):].lower() in endings and (entry.is_file() or not os.path.exists(entry.path)):
                 yield entry.path
         else:
             inside.pop()
@@ -94,7 +99,19 @@ def decode(source, side: int | None = None) -> np.ndarray:
                 picture = picture.resize(scaled(full, side), Image.Resampling.BILINEAR)
             values = np.asarray(picture)
     except Exception as why:  # a damaged file can raise anything from inside a decoder
-        reason = "is no picture that can be read" if "cannot identify" in str(why) else str(why) or type(why).__name__
-        raise Unreadable(reason) from why
+        raise Unreadable(_reason(why)) from why
     values = values.astype(np.uint16) if values.dtype == np.int32 and values.min() >= 0 and values.max() < 65536 else values
     return values[..., None] if values.ndim == 2 else values
+
+
+def _reason(why: Exception) -> str:
+    """What a decoder's complaint means to the owner of the file."""
+    if isinstance(why, Image.DecompressionBombError):
+        return f"has more than {MOST_PIXELS // 10**6} million pixels, the most that are read: cut it into tiles"
+    if isinstance(why, MemoryError):
+        return "does not fit into memory"
+    if isinstance(why, OSError) and why.strerror:
+        return why.strerror
+    if "cannot identify" in str(why):
+        return "is no picture that can be read"
+    return "is truncated: its end is missing" if "truncated" in str(why).lower() else "is damaged: it cannot be decoded"

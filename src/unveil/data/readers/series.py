@@ -134,8 +134,8 @@ def _head(stream) -> tuple[Head, int]:
             head.classes = sorted(rest[1:])
         elif word == "@targetlabel" and said:
             head.target = True
-        elif word in ("@dimension", "@dimensions") and rest and rest[0].isdigit():
-            head.dimensions = int(rest[0])
+        elif word in ("@dimension", "@dimensions") and rest and rest[0].isdecimal():
+            head.dimensions = int(rest[0][:9])  # more digits are no less wrong
     raise Unreadable("has no line @data; it is cut short, or no .ts file of series")
 
 
@@ -151,6 +151,8 @@ def _values(case: Case) -> np.ndarray:
         stream.seek(case.start)
         parts = stream.readline().decode("utf-8", "replace").strip().split(":")
     parts = parts[:-1] if case.head.classes is not None or case.head.target else parts
+    if not parts:
+        raise Unreadable("has a label or target, but no values")
     if case.head.dimensions not in (None, len(parts)):
         raise Unreadable(f"has {len(parts)} dimensions, @dimensions says {case.head.dimensions}")
     if parts and "(" in parts[0]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.data import npy
 from unveil.data.labels import numeric
 from unveil.data.options import Options
 from unveil.data.readers.pictures import ENDINGS, decode, walk
@@ -147,12 +148,8 @@ def _load(place: Place, options: Options, side: int | None = None) -> np.ndarray
         content = io.BytesIO(stream.read(place.size))
     if place.picture:
         return decode(content, side)
-    try:
-        values = np.load(content, allow_pickle=False)
-    except Exception as why:  # a damaged header can raise anything
-        pickled = "allow_pickle" in str(why)
-        raise Unreadable("holds Python objects, which are never loaded" if pickled else f"is no .npy: {why}") from why
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "uif":
+    values = npy.load(content, place.size)
+    if values.dtype.kind not in "uif":
         raise Unreadable("holds no array of numbers")
     return values if options.kind == "signal" else _hwc(values, options.layout)
 

@@ -84,11 +84,14 @@ class Image(Kind):
         return values, scale
 
     def _look(self, records: Records, load: Callable[[int], np.ndarray], faults: dict[str, str], limit: int = 64) -> tuple[int, int]:
-        """Size and channels from the first readable pictures, evenly spaced over the set."""
+        """Size and channels from some pictures, evenly spaced over the set; where none of these is readable, from the next that is."""
         sides, channels = [], Counter()
-        for i in np.unique(np.linspace(0, len(records) - 1, min(limit, len(records))).astype(int)):
+        first = np.unique(np.linspace(0, len(records) - 1, min(limit, len(records))).astype(int)).tolist()
+        for number, i in enumerate([*first, *sorted(set(range(len(records))) - set(first))]):
+            if sides and number >= len(first):
+                break
             try:
-                picture = load(int(i))
+                picture = load(i)
             except Unreadable as why:
                 faults[records.names[i]] = str(why)
                 continue
@@ -96,8 +99,8 @@ class Image(Kind):
                 sides.append(min(picture.shape[:2]))
                 channels[picture.shape[2]] += 1
         if not sides:
-            first = next(iter(faults.items()), (records.names[0], f"smaller than {self.smallest} x {self.smallest} pixels"))
-            raise Unusable(f"none of the first {min(limit, len(records))} pictures is usable; {first[0]}: {first[1]}")
+            name, why = next(iter(faults.items()), (records.names[0], f"smaller than {self.smallest} x {self.smallest} pixels"))
+            raise Unusable(f"none of the {len(records)} pictures is usable; {name}: {why}")
         return self.size or min(64, int(np.median(sides))), self.channels or channels.most_common(1)[0][0]
 
     def spec(self) -> Spec | None:

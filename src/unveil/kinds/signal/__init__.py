@@ -43,11 +43,11 @@ class Signal(Kind):
         if self.triads and records.channels and len(records.channels) % 3:
             raise Unusable(f"kind.triads needs groups of three channels, there are {len(records.channels)}")
         pieces, owner, starts, faults = self._read(records)
-        dense = None if records.dense is None else self._places(records, owner, starts)
         if not pieces:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
             raise Unusable(f"no recording gives a window of {self.window} values. {reasons}. "
                            f"Shorter windows: --kind.window {max(8, self.window // 2)}")
+        dense = None if records.dense is None else self._places(records, owner, starts)
         flat = torch.from_numpy(np.concatenate(pieces, 1))
         missing = torch.isnan(flat).any(0)
         any_missing = bool(missing.any())
