@@ -151,7 +151,7 @@ def opened(path: Path, options: dict) -> dict[str, str]:
         name, records = open_records(path, said)
         samples = {"image": lambda: Image(channels=None), "signal": lambda: Signal(window=16)}[name]().open(records)
         attach(samples, said)
-        samples.spec(64)
+        samples.spec()
         batch = samples.batch(torch.arange(min(len(samples), 64)))
     assert batch.values.isfinite().all(), "what is read is finite"
     for text in (*map(samples.name, range(min(len(samples), 100))), *samples.classes, *samples.faults, *samples.notes):
