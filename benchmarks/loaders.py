@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import torch
+from contenders import lend_torchvision
 
 from unveil.contracts import Batch, Spec
 from unveil.data.opening import open_records
@@ -156,8 +157,6 @@ def answered(held, epoch: int, waited: float) -> None:
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
     if asked["package"] != "ours":
-        library = torch.library.Library("torchvision", "DEF")  # beside a CPU build of torch its operators are missing, and none is called
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        lend_torchvision()
     torch.manual_seed(0)
     {"ours": ours, "lightly": lightly, "stable-pretraining": stable}[asked.pop("package")](**asked)

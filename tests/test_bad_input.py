@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import tarfile
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from tiny import WORDS, photos, pixels, recordings, series
 from unveil.cli import main
 from unveil.data import machine
 from unveil.data.feed import Feed
-from unveil.data.samples import Files
 from unveil.training import checkpoint
 
 SIGNAL = ["--kind.window", "32", *WORDS]
@@ -410,8 +408,7 @@ def test_reading_goes_on_when_files_vanish_in_the_middle(place, capsys, monkeypa
                 file.unlink()
         return read(self, step)
     monkeypatch.setattr(Feed, "_read", vanish)
-    monkeypatch.setattr("unveil.kinds.image.Files", partial(Files, cache_bytes=0))
-    assert main(["pretrain", "photos", "--out", "run", *WORDS, "--train.steps", "6", "--json"]) == 0
+    assert main(["pretrain", "photos", "--out", "run", "--kind.cache", "0", *WORDS, "--train.steps", "6", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)["data"]
     assert facts["samples"] == 40 and 0 < len(facts["faults"]) <= 15
     assert all("No such file" in why for why in facts["faults"].values())

@@ -9,10 +9,14 @@ import pytest
 import torch
 from PIL import Image as Picture
 
+from unveil.api.pretraining import definition_of
 from unveil.data.feed import AHEAD, Feed
 from unveil.data.readers.pictures import decode, walk
 from unveil.data.samples import Files, Samples
+from unveil.kinds.image import Image
 from unveil.kinds.image.read import fitted
+from unveil.randomness import Generator
+from unveil.recipes.recipe import resolve
 
 
 def photo(width: int, height: int, mode: str = "RGB", form: str = "JPEG") -> io.BytesIO:
@@ -65,7 +69,9 @@ def counted(count: int, room: int, size: int = 8) -> tuple[Files, list[int]]:
     def one(i: int) -> np.ndarray:
         asked.append(i)
         return np.full((3, size, size), i % 256, np.uint8)
-    return Files(one, count, str, {}, cache_bytes=room), asked
+    files = Files(one, count, str, {})
+    files.room = room
+    return files, asked
 
 
 def test_a_set_larger_than_the_cache_keeps_a_part_of_it_in_every_epoch():
@@ -80,9 +86,23 @@ def test_a_set_larger_than_the_cache_keeps_a_part_of_it_in_every_epoch():
         assert sum(values.nbytes for values in files.cache.values()) == kept * each
 
 
-def test_the_cache_takes_a_quarter_of_the_memory_that_the_process_may_use(monkeypatch):
+def test_the_cache_takes_its_share_of_the_memory_that_the_process_may_use(monkeypatch):
     monkeypatch.setattr("unveil.data.samples.memory_limit", lambda: 4000)
-    assert Files(lambda i: np.zeros(1), 1, str, {}).room == 1000
+    files = Files(lambda i: np.zeros(100, np.uint8), 40, str, {}, 0.5)
+    files(torch.arange(40))
+    assert len(files.cache) == 20
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    shared = Files(lambda i: np.zeros(100, np.uint8), 40, str, {}, 0.5)
+    shared(torch.arange(40))
+    assert len(shared.cache) == 5
+
+
+def test_the_size_of_the_cache_does_not_make_another_run():
+    recipes = [resolve("simclr", "image", given={"kind.cache": share}) for share in (0.1, 0.9)]
+    samples = Image(size=8).planted(8, Generator("t"))
+    assert definition_of(recipes[0], samples) == definition_of(recipes[1], samples)
+    other = resolve("simclr", "image", given={"kind.solarise": 0.9})
+    assert definition_of(other, samples) != definition_of(recipes[0], samples)
 
 
 def slow(count: int) -> tuple[Samples, list[int]]:

@@ -34,7 +34,8 @@ from unveil.training.loop import Ending, Loop, definition
 from unveil.training.measure import device
 
 # What changes no weight, or by rounding alone: how a run is laid out over processes may change when it goes on.
-HARMLESS = ("stop_unhealthy", "memory_share", "checkpoint_every", "snapshots", "logger", "devices", "nodes", "strategy", "compile")
+HARMLESS = ("stop_unhealthy", "memory_share", "checkpoint_every", "snapshots", "logger", "devices", "nodes", "strategy", "compile",
+            "cache")
 DEFAULT_METHOD = {"image": "simclr", "signal": "simclr"}
 
 
@@ -282,7 +283,8 @@ def _as_begun(recipe: Recipe, folder: Path) -> Recipe:
 def _defining(recipe: Recipe) -> dict[str, Any]:
     """All settings but those that change no weight, as plain values."""
     held = json.loads(json.dumps(recipe.to_json(), default=str))
-    held["train"] = {name: value for name, value in held["train"].items() if name not in HARMLESS}
+    for section in ("train", "kind"):
+        held[section] = {name: value for name, value in held[section].items() if name not in HARMLESS}
     return held
 
 

@@ -6,10 +6,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from torch import distributed
+
 
 def processors() -> int:
     """Processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processes() -> int:
+    """Processes that share this machine's memory in one run, as far as is known: those of torchrun, else all that have joined."""
+    joined = distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+    return int(os.environ.get("LOCAL_WORLD_SIZE", joined))
 
 
 def memory_limit() -> int:

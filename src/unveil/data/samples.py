@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unveil.contracts import Batch, Spec
-from unveil.data.machine import memory_limit, processors
+from unveil.data.machine import memory_limit, processes, processors
 from unveil.data.records import Unreadable
 from unveil.errors import Unusable
 from unveil.wording import printable
@@ -148,13 +148,13 @@ class Files:
         count: number of records.
         name: record index -> name.
         faults: where to write what was set aside.
-        cache_bytes: memory for decoded samples; None takes a quarter of what this process may use.
+        share: of the memory that this process may use, for decoded samples; several processes divide it.
     """
 
     def __init__(self, decode: Callable[[int], np.ndarray], count: int, name: Callable[[int], str], faults: dict[str, str],
-                 cache_bytes: int | None = None):
+                 share: float = 0.25):
         self.decode, self.count, self.name, self.faults = decode, count, name, faults
-        self.room, self.cache = memory_limit() // 4 if cache_bytes is None else cache_bytes, {}
+        self.room, self.spent, self.cache = int(share * memory_limit()), 0, {}
         self.keeping, self.pool = Lock(), ThreadPoolExecutor(max(2, processors()), thread_name_prefix="decode")
 
     def _one(self, index: int) -> np.ndarray:
@@ -175,8 +175,8 @@ class Files:
 
     def _keep(self, at: int, values: np.ndarray) -> None:
         with self.keeping:
-            if self.room >= values.nbytes and at not in self.cache:
-                self.room -= values.nbytes
+            if self.spent + values.nbytes <= self.room // processes() and at not in self.cache:
+                self.spent += values.nbytes
                 self.cache[at] = values
 
     def __call__(self, ids: Tensor) -> tuple[Tensor, None]:

@@ -35,14 +35,16 @@ class Image(Kind):
         channels: number of channels to convert to (1 and 3 only); None takes that of most of the first pictures and sets others aside.
         mirror: a left-right mirror image means the same, so views may use it.
         solarise: how often a view of strength 1 has its bright half inverted.
+        cache: share of the machine's memory that decoded pictures may take; it changes no number.
     """
 
     name = "image"
     smallest = 8
     corruptions = tuple(LEVELS)
 
-    def __init__(self, *, size: Count | None = None, channels: Count | None = None, mirror: bool = True, solarise: Fraction = 0.1):
-        self.size, self.channels, self.mirror, self.solarise = size, channels, mirror, solarise
+    def __init__(self, *, size: Count | None = None, channels: Count | None = None, mirror: bool = True, solarise: Fraction = 0.1,
+                 cache: Fraction = 0.25):
+        self.size, self.channels, self.mirror, self.solarise, self.cache = size, channels, mirror, solarise, cache
 
     def open(self, records: Records) -> Samples:
         if not len(records):
@@ -63,7 +65,7 @@ class Image(Kind):
         least = max(size, self.smallest)
         read = (lambda i: records.smaller(i, least)) if array is None and records.smaller else load
         files = Files(lambda i: fitted(read(i), size, channels, self.channels is not None, self.smallest), len(records),
-                      lambda i: records.names[i], faults)
+                      lambda i: records.names[i], faults, self.cache)
         dense = places(records, None if array is None else array.shape[1:3], size)
         return Samples(files, len(records), shape=(size, size), channels=channels, dense=dense, faults=faults, in_memory=False, **facts)
 
