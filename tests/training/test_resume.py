@@ -9,18 +9,29 @@ from pathlib import Path
 
 import pytest
 import torch
-from straight import bits, cell, loop
 
 from unveil.contracts import Output
+from unveil.encoders.conv import ConvNet
 from unveil.errors import Unusable
 from unveil.health.monitor import Monitor
 from unveil.kinds.signal import Signal
+from unveil.methods.dino import DINO
 from unveil.methods.mae import MAE
 from unveil.methods.simclr import SimCLR
-from unveil.testing import Cell
+from unveil.testing import Cell, bits
 from unveil.training import checkpoint, log
 
 STEPS = 8
+KILLED = ["dino", "byol", "i-jepa", "lejepa", "simclr"]
+
+
+def cell() -> Cell:
+    """With everything that must survive: running statistics, a teacher, a centre, two moments."""
+    return Cell(DINO, Signal(window=32), ConvNet)
+
+
+def loop(cell: Cell, folder: Path | None, definition: str = "one", **settings):
+    return cell.loop(folder, definition, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +54,16 @@ def stopped(folder: Path, at: int, **settings):
     return held
 
 
-def test_killed_at_twenty_random_points_a_run_ends_in_the_same_bits(tmp_path):
-    driver = Path(__file__).with_name("killed.py")
-    done = subprocess.run([sys.executable, str(driver), str(tmp_path), "20"], capture_output=True, text=True, timeout=240,
-                          env=os.environ | {"OMP_NUM_THREADS": "1"})
+def test_killed_at_random_points_runs_of_five_methods_end_in_the_same_bits(tmp_path):
+    driver = Path(__file__).parents[2] / "benchmarks" / "kills.py"
+    done = subprocess.run([sys.executable, str(driver), "--kills", "5", "--methods", ",".join(KILLED), "--seed", "3", "--records"],
+                          capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout.splitlines()[-1])
-    assert len(rows) == 20 and all(row["killed"] for row in rows), rows
-    assert any(row["found"] for row in rows), "some were killed after a checkpoint, so that there was something to resume"
-    assert all(row["same"] for row in rows), [row for row in rows if not row["same"]]
-    assert not any(row["left"] for row in rows), "no half-written file stays behind"
+    kills = json.loads(done.stdout.splitlines()[-1])
+    assert [kill["cell"].split()[0] for kill in kills] == KILLED and {kill["where"] for kill in kills} == {"step", "write", "anywhere"}
+    assert any(kill["checkpoints"] for kill in kills), "some were killed after a checkpoint, so that there was something to resume"
+    assert all(kill["bits"] and kill["rows"] for kill in kills), [kill for kill in kills if not (kill["bits"] and kill["rows"])]
+    assert not any(kill["left"] for kill in kills), "no half-written file stays behind, and no lock"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -32,10 +32,21 @@ def write_atomic(path: Path, content: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
+        _settle(path.parent)
     except OSError as why:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise unwritable(path, why) from why
+
+
+def _settle(folder: Path) -> None:
+    """Puts the names in a folder on the disk; a file system that cannot do so does it in its own time."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(held)
+    finally:
+        os.close(held)
 
 
 def write_json(path: Path, held: Any) -> None:
