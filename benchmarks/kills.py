@@ -140,8 +140,9 @@ def kill_all(methods: list[str], kills: int, seed: int, place: Path) -> list[dic
         found = len(list(folder.glob("checkpoints/step-*.safetensors")))
         again = subprocess.run([sys.executable, __file__, "--resume", name, str(folder)], capture_output=True, text=True)
         got = json.loads(outcome(folder).read_text()) if again.returncode == 0 else {"bits": again.stderr[-500:], "rows": []}
+        left = [path.name for pattern in (".*", NAME) for path in folder.rglob(pattern)]
         records.append({"cell": name, **asdict(point), "checkpoints": found, "bits": got["bits"] == want["bits"],
-                        "rows": got["rows"] == want["rows"], "left": [path.name for name in (".*", NAME) for path in folder.rglob(name)], "got": got["bits"]})
+                        "rows": got["rows"] == want["rows"], "left": left, "got": got["bits"]})
     return records
 
 

@@ -203,10 +203,10 @@ class SpoiltGradient(MAE):
         return Output(_Poison.apply(output.loss), shown=output.shown) if step.index == 5 else output
 
 
-@pytest.mark.parametrize("method, says", [(Spoilt, "the loss became nan by step 6"),
-                                          (SpoiltGradient, "weights were no longer finite by step 6")])
+@pytest.mark.parametrize("method, says", [(Spoilt, "the loss was no finite number at step 6"),
+                                          (SpoiltGradient, "the weights encoder.* were no longer finite by step 6")])
 def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_checkpoint_before(tmp_path, method, says):
-    with pytest.raises(Unusable, match=f"{says}. The last checkpoint is from before. Try a lower --train.lr"):
+    with pytest.raises(Unusable, match=f"{says}. The checkpoint of step 4 is kept. Try a lower --train.lr"):
         loop(Cell(method), tmp_path, steps=STEPS, checkpoint_every=2).run()
     assert saved(tmp_path) == [2, 4]
     held = loop(Cell(MAE), tmp_path, steps=STEPS)

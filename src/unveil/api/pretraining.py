@@ -29,6 +29,7 @@ from unveil.recipes.kept import save_encoder
 from unveil.recipes.recipe import Recipe
 from unveil.training import measure
 from unveil.training.checkpoint import refuse_other, write_json
+from unveil.training.lock import alone
 from unveil.training.loop import Ending, Loop, definition
 from unveil.training.measure import device
 
@@ -194,9 +195,17 @@ def carry_out(recipe: Recipe, held: Prepared, folder: Path, asked: dict[str, Any
         asked: see :class:`Run`.
         show: called with each logged row.
         say: told each stage.
+
+    Raises:
+        Unusable: where the folder is another run's, or one is going on in it; nothing was written then.
     """
-    samples, parts = held.samples, held.parts
     refuse_other(folder / "checkpoints", definition_of(recipe, held.learn))
+    with alone(folder, say):
+        return _carried_out(recipe, held, folder, asked, show, say)
+
+
+def _carried_out(recipe: Recipe, held: Prepared, folder: Path, asked: dict[str, Any], show: Callable[[dict], None], say: Say) -> Run:
+    samples, parts = held.samples, held.parts
     if not helper():
         write_json(folder / "recipe.json", recipe.to_json())
         write_record(folder, asked, held.settings, samples)

@@ -39,6 +39,13 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise unwritable(path, why) from why
 
 
+def sweep(folder: Path) -> None:
+    """Removes what kills left of half-written files in the folder of a run that is held."""
+    for part in folder.rglob(".*"):
+        if part.suffix[1:].isdigit():
+            part.unlink(missing_ok=True)
+
+
 def _settle(folder: Path) -> None:
     """Puts the names in a folder on the disk; a file system that cannot do so does it in its own time."""
     held = os.open(folder, os.O_RDONLY)
@@ -70,8 +77,6 @@ def _state(method: Method, optimiser: torch.optim.Optimizer) -> dict[str, Tensor
 def store(folder: Path, step: int, method: Method, optimiser: torch.optim.Optimizer, definition: str, keep: int = 2) -> Path:
     """Saves after ``step`` steps and removes all but the last ``keep`` checkpoints."""
     path = folder / f"step-{step:08d}.safetensors"
-    for part in folder.glob(".step-*"):
-        part.unlink(missing_ok=True)  # a kill left it
     content = save(_state(method, optimiser), {"step": str(step), "definition": definition})
     write_atomic(path, content)
     write_atomic(path.with_suffix(".json"), json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "step": step}).encode())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unveil.errors import Unusable
 from unveil.parts.distributed import helper
-from unveil.training.checkpoint import unwritable
+from unveil.training.checkpoint import sweep, unwritable
 
 try:
     import fcntl
@@ -22,7 +22,9 @@ NAME = "lock"
 
 @contextmanager
 def alone(folder: Path, say: Callable[[str], None] = lambda text: None) -> Iterator[None]:
-    """Holds the folder of a run while it lasts. The helpers of a run do not ask: its first process holds it for them all.
+    """Holds the folder of a run while it lasts, cleared of half-written files.
+
+    The helpers of a run do not ask: its first process holds it for them all.
 
     Args:
         folder: of the run; made where it is not there.
@@ -36,6 +38,8 @@ def alone(folder: Path, say: Callable[[str], None] = lambda text: None) -> Itera
         return
     held = _taken(folder, say)
     try:
+        if held is not None:
+            sweep(folder)
         yield
     finally:
         if held is not None:
@@ -50,7 +54,7 @@ def _taken(folder: Path, say: Callable[[str], None]) -> int | None:
             folder.mkdir(parents=True, exist_ok=True)
             held = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as why:
-            raise unwritable(path, why) from why
+            raise unwritable(folder, why) from why
         try:
             _lock(held)
         except BlockingIOError:
