@@ -104,42 +104,6 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path):
     assert saved(tmp_path) == [2, 4]
 
 
-def _cut(path):
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def _flip(path):
-    held = bytearray(path.read_bytes())
-    held[-5] ^= 1
-    path.write_bytes(held)
-
-
-def _unsigned(path):
-    path.with_suffix(".json").unlink()
-
-
-@pytest.mark.parametrize("damage", [_cut, _flip, _unsigned])
-def test_of_a_damaged_checkpoint_the_one_before_is_taken(tmp_path, straight, damage):
-    stopped(tmp_path, 6)
-    assert saved(tmp_path) == [4, 6]
-    damage(tmp_path / "step-00000006.safetensors")
-    told, steps = [], []
-    held = loop(cell(), tmp_path, steps=STEPS)
-    held.say, held.show = told.append, lambda row: steps.append(row["step"])
-    assert held.run().status == "finished" and bits(held) == straight
-    assert told == ["checkpoint step-00000006.safetensors is damaged, skipped"] and steps[0] == 5
-
-
-def test_where_all_are_damaged_the_run_starts_anew(tmp_path, straight):
-    stopped(tmp_path, 6)
-    for path in tmp_path.glob("step-*.safetensors"):
-        _flip(path)
-    held, told = loop(cell(), tmp_path, steps=STEPS), []
-    held.say = told.append
-    held.run()
-    assert len(told) == 2 and bits(held) == straight
-
-
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     stopped(tmp_path, 4)
     with pytest.raises(Unusable, match="run with other settings: choose another --out"):
