@@ -29,6 +29,7 @@ from unveil.recipes.kept import save_encoder
 from unveil.recipes.recipe import Recipe
 from unveil.training import measure
 from unveil.training.checkpoint import refuse_other, write_json
+from unveil.training.helpers import together
 from unveil.training.lock import alone
 from unveil.training.loop import Ending, Loop, definition
 from unveil.training.measure import device
@@ -129,7 +130,8 @@ def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, 
     loop = Loop(method, kind, samples, settings, seed=recipe.seed, folder=folder / "checkpoints" if folder else None,
                 definition=definition_of(recipe, samples), monitor=monitor, show=show, say=say,
                 snapshot=lambda done: folder and save_encoder(folder / "snapshots" / f"step-{done:08d}", method.kept()["encoder"], recipe))
-    ending = loop.run()
+    with together(loop):
+        ending = loop.run()
     encoder = method.kept()["encoder"].eval().requires_grad_(False)
     encoder.kind = recipe.build_kind()
     if folder and ending.status != "stopped" and not helper():

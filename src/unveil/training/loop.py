@@ -20,6 +20,7 @@ from unveil.data.feed import Feed
 from unveil.data.samples import Samples
 from unveil.errors import Unusable
 from unveil.health.verdict import EXPLODED
+from unveil.parts.distributed import gather
 from unveil.randomness import key
 from unveil.training import checkpoint, optimiser
 from unveil.training.guard import Guard, spoilt
@@ -121,8 +122,9 @@ class Loop:
                 self._whole(done)
                 if self.fabric.is_global_zero:
                     self.snapshot(done)
-            if done % self.log_every and done < self.total and not self.interrupted:
+            if done % self.log_every and done < self.total and not (self.interrupted and self.fabric.world_size == 1):
                 continue
+            self.interrupted = self._asked()
             row = self._row(done, output, rates, began, cpu_began)
             first = row["loss"] if first is None else first
             figures, found = self.monitor.judge(done, row) if self.monitor else ({}, [])
@@ -180,6 +182,11 @@ class Loop:
     def _diverged(self, what: str) -> Unusable:
         kept = f"The checkpoint of step {self.saved} is kept" if self.folder and self.saved else "No checkpoint had been made"
         return Unusable(f"{what}. {kept}. Try a lower --train.lr (now {self.settings.lr:g}), a longer --train.warmup, or --train.clip 1")
+
+    def _asked(self) -> bool:
+        """Whether any process was asked to stop: they must stop after the same step."""
+        asked = torch.tensor([self.interrupted], device=self.fabric.device)
+        return bool(gather(asked).any()) if self.fabric.world_size > 1 else self.interrupted
 
     def _due(self, done: int, saved_at: float) -> bool:
         if not self.folder or done >= self.total:
