@@ -210,7 +210,9 @@ def _carried_out(recipe: Recipe, held: Prepared, folder: Path, asked: dict[str, 
     samples, parts = held.samples, held.parts
     if not helper():
         write_json(folder / "recipe.json", recipe.to_json())
-        write_record(folder, asked, held.settings, samples)
+        if write_record(folder, asked, held.settings, samples):
+            _note(samples, "the data are not those that this run began with: it goes on with them, and will not end in the bits of a run "
+                           "that read one of the two alone", say)
     for path, why in recipe.reasons.items():
         section, key = path.split(".")
         say(f"{path} = {getattr(recipe, section)[key]}: {why}")

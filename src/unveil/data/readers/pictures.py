@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unveil.data.changes import Changes
 from unveil.data.options import Options
 from unveil.data.records import Records, Unreadable
 from unveil.errors import Unusable
@@ -53,7 +54,14 @@ def read(path: Path, options: Options) -> Records:
         labels = np.array([file.removeprefix(root).rpartition(os.sep)[0].partition(os.sep)[0] for file in files])
         if not any(labels):
             raise Unusable(f"{path} has no sub-folders to take labels from: leave out --labels folders")
-    return Records(files, lambda i: decode(files[i]), layout="hwc", labels=labels)
+    notes: list[str] = []
+    changes = Changes(files, notes)
+
+    def load(i: int) -> np.ndarray:
+        changes.look(i)
+        return decode(files[i])
+
+    return Records(files, load, layout="hwc", labels=labels, notes=notes)
 
 
 def decode(source) -> np.ndarray:
