@@ -30,6 +30,8 @@ from unveil.recipes.kept import save_encoder
 from unveil.recipes.recipe import Recipe
 from unveil.training import measure
 from unveil.training.checkpoint import refuse_other, write_json
+from unveil.training.helpers import together
+from unveil.training.lock import alone
 from unveil.training.loop import Ending, Loop, definition
 from unveil.training.measure import device
 
@@ -153,7 +155,8 @@ def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, 
     loop = Loop(method, kind, samples, settings, seed=recipe.seed, folder=folder / "checkpoints" if folder else None,
                 definition=definition_of(recipe, samples), monitor=monitor, show=show, say=say,
                 snapshot=lambda done: folder and save_encoder(folder / "snapshots" / f"step-{done:08d}", method.kept()["encoder"], recipe))
-    ending = loop.run()
+    with together(loop):
+        ending = loop.run()
     encoder = loop.method.kept()["encoder"].eval().requires_grad_(False)
     encoder.kind = recipe.build_kind()
     if folder and ending.status != "stopped":
@@ -219,12 +222,22 @@ def carry_out(recipe: Recipe, held: Prepared, folder: Path, asked: dict[str, Any
         asked: see :class:`Run`.
         show: called with each logged row.
         say: told each stage.
+
+    Raises:
+        Unusable: where the folder is another run's, or one is going on in it; nothing was written then.
     """
-    samples, parts = held.samples, held.parts
     refuse_other(folder / "checkpoints", definition_of(recipe, held.learn))
+    with alone(folder, say):
+        return _carried_out(recipe, held, folder, asked, show, say)
+
+
+def _carried_out(recipe: Recipe, held: Prepared, folder: Path, asked: dict[str, Any], show: Callable[[dict], None], say: Say) -> Run:
+    samples, parts = held.samples, held.parts
     if not helper():
         write_json(folder / "recipe.json", recipe.to_json())
-        write_record(folder, asked, held.settings, samples)
+        if write_record(folder, asked, held.settings, samples):
+            _note(samples, "the data are not those that this run began with: it goes on with them, and will not end in the bits of a run "
+                           "that read one of the two alone", say)
     for path, why in recipe.reasons.items():
         section, key = path.split(".")
         say(f"{path} = {getattr(recipe, section)[key]}: {why}")

@@ -18,16 +18,21 @@ from unveil.training.checkpoint import write_json
 from unveil.training.measure import device
 
 
-def write_record(folder: Path, asked: dict[str, Any], kind: dict[str, Any], samples: Samples) -> None:
+def write_record(folder: Path, asked: dict[str, Any], kind: dict[str, Any], samples: Samples) -> bool:
     """Writes what was asked, the kind's settings as the data were opened, what the data are, and where the run is made.
 
     A run that goes on elsewhere, or under other code, has more than one ``made``.
+
+    Returns:
+        whether a run goes on, with data that are not those that it began with.
     """
-    made = [environment()]
+    made, facts, other = [environment()], data_facts(samples), False
     if (folder / "run.json").exists() and any((folder / "checkpoints").glob("step-*.safetensors")):
-        before = read_json(folder, "run.json")["made"]
-        made = before if made[0] in before else before + made
-    write_json(folder / "run.json", {"asked": asked, "kind": kind, "data": data_facts(samples), "made": made})
+        before = read_json(folder, "run.json")
+        made = before["made"] if made[0] in before["made"] else before["made"] + made
+        other = before["data"] != json.loads(json.dumps(facts))
+    write_json(folder / "run.json", {"asked": asked, "kind": kind, "data": facts, "made": made})
+    return other
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:

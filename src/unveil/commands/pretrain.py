@@ -51,7 +51,7 @@ def _ending(run, page: Path) -> None:
     ending = run.ending
     OUT.print(f"[bold]{ending.status}[/] after {ending.step} steps, {ending.seconds:.0f} s ({ending.waited:.1f} s waiting for data)")
     for finding in ending.findings:
-        OUT.print(f"[yellow]{escape(finding['sentence'])}[/]")
+        OUT.print(f"[yellow]{escape(finding['sentence'] + '. Try: ' + finding['advice'])}[/]")
     print_faults(run.facts["faults"])
     for note in run.facts["notes"]:
         OUT.print(f"[yellow]note:[/] {escape(note)}")

@@ -38,7 +38,7 @@ class Samples:
         name: sample index -> name for messages.
         faults: what was set aside, name -> reason; grows while files are read.
         in_memory: nothing is decoded when a batch is asked for.
-        notes: sentences about the source that a person should see.
+        notes: sentences about the source that a person should see; grows while files are read.
 
     Attributes:
         index: ids of the samples, int64; those of a subset are a part of the whole's.
@@ -51,14 +51,14 @@ class Samples:
                  classes: list[str] | None = None, targets: np.ndarray | None = None, dense: np.ndarray | None = None,
                  groups: np.ndarray | None = None, group_names: Sequence[str] = (), test: np.ndarray | None = None,
                  name: Callable[[int], str] = str, faults: dict[str, str] | None = None, in_memory: bool = True,
-                 notes: Sequence[str] = ()):
+                 notes: list[str] | None = None):
         self.fetch, self.shape, self.channels, self.axes = fetch, shape, channels, axes
         self.spacing, self.unit, self.name, self.in_memory = spacing, unit, name, in_memory
         self.labels, self.classes, self.groups, self.test = labels, classes or [], groups, test
         self.group_names = list(group_names)
         self.targets, self.dense, self.target = targets, dense, "target"
         self.faults = {} if faults is None else faults
-        self.notes = list(notes)
+        self.notes = [] if notes is None else notes
         self.index, self.whole = torch.arange(count), count
 
     def __len__(self) -> int:
@@ -169,6 +169,8 @@ class Files:
             except (Unreadable, Unusable) as why:
                 self.faults[self.name(at)] = str(why)
                 continue
+            except Exception as why:
+                raise RuntimeError(f"reading {self.name(at)} failed in an unforeseen way ({type(why).__name__}: {why})") from why
             self._keep(at, values)
             return values
         raise Unusable(f"none of the {self.count} samples can be read; {': '.join(next(iter(self.faults.items())))}")

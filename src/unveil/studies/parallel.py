@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import torch
+
+from unveil.errors import Unusable
 
 TOLD = 5  # times that a run tells how far it is
 
@@ -26,23 +30,34 @@ def side_by_side(work: Callable[..., Any], tasks: Sequence[tuple], names: Sequen
 
     Raises:
         what ``work`` raises; the other tasks end first, so that their results are kept.
+        Unusable: where one of the processes is gone; the others end at once.
     """
     context = multiprocessing.get_context("spawn")
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with context.Manager() as manager, ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,)) as pool:
+    with context.Manager() as manager, ProcessPoolExecutor(jobs, context, _begin, (threads,)) as pool:
         said = manager.Queue()
         waiting = {pool.submit(_work, work, task, name, said) for task, name in zip(tasks, names, strict=True)}
         every, began = set(waiting), time.perf_counter()
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            while not said.empty():
-                say(said.get())
-            ended = len(every) - len(waiting)
-            if done and waiting:
-                left = (time.perf_counter() - began) * len(waiting) / ended
-                say(f"{ended} of {len(every)} done, about {left / 60:.0f} min left")
-    for future in every:
-        future.result()
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                while not said.empty():
+                    say(said.get())
+                ended = len(every) - len(waiting)
+                if done and waiting:
+                    left = (time.perf_counter() - began) * len(waiting) / ended
+                    say(f"{ended} of {len(every)} done, about {left / 60:.0f} min left")
+            for future in every:
+                future.result()
+        except (BrokenProcessPool, ConnectionError, EOFError) as why:
+            raise Unusable("one of the processes that ran side by side is gone: it was killed, or memory ran out. What is finished is "
+                           "kept; the same command goes on from the last checkpoints, with fewer --jobs in less memory") from why
+
+
+def _begin(threads: int) -> None:
+    """Prepares a process of its own, which ends where the one that started it is gone: nobody would take what it makes."""
+    torch.set_num_threads(threads)
+    threading.Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
 
 
 def _work(work: Callable[..., Any], task: tuple, name: str, said) -> None:

@@ -21,12 +21,14 @@ from unveil.data.opening import open_records
 from unveil.data.options import Options
 from unveil.data.split import Split, judgeable, split
 from unveil.errors import Unusable
+from unveil.kinds.kind import Kind
 from unveil.provenance import code_version, machine
 from unveil.recipes import recipe as recipes
 from unveil.recipes.recipe import Recipe
 from unveil.studies.parallel import side_by_side
 from unveil.tasks.bench import spread
 from unveil.training.checkpoint import write_json
+from unveil.training.lock import alone
 from unveil.training.log import read as read_log
 from unveil.training.loop import definition
 
@@ -249,21 +251,26 @@ def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) 
     if done.exists() and (row := json.loads(done.read_text()))["definition"] == wanted:
         return row["fold"]
     say(f"{arm}, seed {seed}, {parts.name}: teaching on {len(parts.train)} samples")
+    with alone(folder, say):
+        fold = _teach_and_judge(study, recipe, kind, parts, folder, show, say)
+        write_json(done, {"definition": wanted, "fold": fold})
+    return fold
+
+
+def _teach_and_judge(study: Study, recipe: Recipe, kind: Kind, parts: Split, folder: Path, show, say) -> dict[str, Any]:
     encoder, ending = api.train(recipe, kind, parts.train, folder, show=show, say=say)
     if ending.status == "stopped":
         raise KeyboardInterrupt
-    how = dict(budgets=study.budgets, draws=study.draws, seed=seed, say=say)
+    how = dict(budgets=study.budgets, draws=study.draws, seed=recipe.seed, say=say)
     judged = _judged_on(parts, study.labelled)
     beside = _controls(recipe, encoder, judged, folder.parent, how | {"scratch": study.scratch})
     scores = judge_encoder(encoder, judged, beside=beside, fine_tune=study.fine_tune, **how)
     last = (read_log(folder / "metrics.jsonl") or [{}])[-1]
-    fold = {"split": parts.hash, "split_name": parts.name, "seconds": ending.seconds, "cpu_seconds": ending.cpu_seconds,
+    return {"split": parts.hash, "split_name": parts.name, "seconds": ending.seconds, "cpu_seconds": ending.cpu_seconds,
             "status": ending.status, "steps": ending.step, "findings": ending.findings,
             "figures": {k: round(v, 5) for k, v in last.items() if isinstance(v, float) and "/" in k},
             "encoder": scores[0]["encoder"],
             "scores": [{name: value for name, value in score.items() if name not in OF_FOLD} | _rounded(score) for score in scores]}
-    write_json(done, {"definition": wanted, "fold": fold})
-    return fold
 
 
 def _apart(study: Study, arm: str) -> tuple[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -19,9 +20,11 @@ from unveil.data.samples import Samples
 from unveil.encoders.transformer import Transformer
 from unveil.kinds.kind import Kind
 from unveil.kinds.signal import Signal
+from unveil.provenance import fingerprint
 from unveil.randomness import Generator, key
 from unveil.recipes.check import TABLES
 from unveil.recipes.recipe import Recipe
+from unveil.training.loop import Loop
 from unveil.training.settings import Training
 from unveil.training.step import TrainStep
 
@@ -85,6 +88,11 @@ class Cell:
     def settings_of_training(self, **changes: Any) -> Training:
         return Training(**(TRAINING | self.training | changes))
 
+    def loop(self, folder: Path | None, definition: str = "one", **changes: Any) -> Loop:
+        """A new run of 8 samples a step; ``changes`` are settings of its training."""
+        settings = self.settings_of_training(**({"batch": 8} | changes))
+        return Loop(self.build(), self.kind, self.samples()[0], settings, folder=folder, definition=definition)
+
     def recipe(self, names: dict[str, str], seed: int = 0) -> Recipe:
         """As a run of this cell would save it, under the ``names`` that :func:`named` gave."""
         return Recipe(kind={"name": names["kind"]} | self.kind.fixed(self.samples(seed)[0]),
@@ -96,6 +104,19 @@ class Cell:
         """Names under which recipes find the three classes while this lasts, also those of another package."""
         with named("kind", type(self.kind)) as kind, named("encoder", self.encoder) as encoder, named("method", self.method) as method:
             yield {"kind": kind, "encoder": encoder, "method": method}
+
+
+def left(loop: Loop) -> dict[str, torch.Tensor]:
+    """All that a run leaves for the next step: weights, buffers, and the optimiser's state."""
+    tensors = dict(loop.method.state_dict())
+    for number, state in loop.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser {number} {name}": torch.as_tensor(x) for name, x in state.items() if x is not None}
+    return tensors
+
+
+def bits(loop: Loop) -> str:
+    """Hash of all that a run leaves."""
+    return fingerprint(left(loop))
 
 
 @lru_cache(maxsize=16)

@@ -19,10 +19,9 @@ from unveil.kinds.signal import Signal
 from unveil.parts.blocks import Drop
 from unveil.parts.teacher import Teacher
 from unveil.recipes.kept import load_encoder, save_encoder
-from unveil.testing.cell import Cell
+from unveil.testing.cell import Cell, left
 from unveil.testing.learning import SEEDS, Learned, check_learning, check_twin
 from unveil.testing.ops import watched
-from unveil.training.loop import Loop
 
 
 def check_method(method_class: type[Method], kind: Kind | None = None, *, encoder: type[Encoder] = Transformer,
@@ -135,7 +134,7 @@ def check_resume(cell: Cell, steps: int = 6, at: int = 3) -> None:
         assert first["step"] == at, f"{cell}: the run was stopped at step {at}, but made {first['step']}"
         resumed = _trained(cell, steps, Path(place))
     assert straight.keys() == resumed.keys(), f"{cell}: the resumed run has other tensors: {_some(straight.keys() ^ resumed.keys())}"
-    differ = [name for name, x in straight.items() if not _same(x, resumed[name])]
+    differ = [name for name, x in straight.items() if not torch.equal(x, resumed[name])]
     assert not differ, f"{cell}: a resumed run ends otherwise, in {_some(differ)}: something is not in state_dict()"
 
 
@@ -165,24 +164,16 @@ def check_reload(encoder: Encoder, cell: Cell, names: dict[str, str], folder: Pa
     assert loaded.kind.fixed(cell.samples()[0]) == cell.kind.fixed(cell.samples()[0]), f"{cell}: the loaded kind reads data otherwise"
 
 
-def _trained(cell: Cell, steps: int, folder: Path | None, stop: int | None = None) -> dict[str, Any]:
-    """Everything that a run of a cell leaves: weights, buffers, optimiser; asked to stop after ``stop`` steps."""
-    method, train = cell.build(), cell.samples()[0]
-    loop = Loop(method, cell.kind, train, cell.settings_of_training(steps=steps, batch=8), folder=folder, definition="check")
+def _trained(cell: Cell, steps: int, folder: Path | None, stop: int | None = None) -> dict[str, Tensor]:
+    """Everything that a run of a cell leaves, and the step at which it ended; asked to stop after ``stop`` steps."""
+    loop = cell.loop(folder, steps=steps)
 
     def show(row: dict) -> None:
         loop.interrupted = row["step"] == stop
 
     loop.show = show
-    ending = loop.run()
-    left: dict[str, Any] = {"step": ending.step} | dict(method.state_dict())
-    for number, state in loop.optimiser.state_dict()["state"].items():
-        left |= {f"optimiser {number} {name}": x for name, x in state.items()}
-    return left
-
-
-def _same(a: Any, b: Any) -> bool:
-    return torch.equal(a, b) if isinstance(a, Tensor) else a == b
+    step = loop.run().step
+    return {"step": torch.tensor(step)} | left(loop)
 
 
 class _seeded:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,28 @@ def write_atomic(path: Path, content: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
+        _settle(path.parent)
     except OSError as why:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise unwritable(path, why) from why
+
+
+def sweep(folder: Path) -> None:
+    """Removes what kills left of half-written files in the folder of a run that is held."""
+    for part in folder.rglob(".*"):
+        if part.suffix[1:].isdigit():
+            part.unlink(missing_ok=True)
+
+
+def _settle(folder: Path) -> None:
+    """Puts the names in a folder on the disk; a file system that cannot do so does it in its own time."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(held)
+    finally:
+        os.close(held)
 
 
 def write_json(path: Path, held: Any) -> None:
@@ -59,25 +78,41 @@ def state_of(method: Method, optimiser: torch.optim.Optimizer) -> dict[str, Tens
 
 
 def store(folder: Path, step: int, state: dict[str, Tensor], definition: str, keep: int = 2) -> Path:
-    """Saves the state after ``step`` steps and removes all but the last ``keep`` checkpoints."""
+    """Saves the state after ``step`` steps and removes all but the last ``keep`` checkpoints, and damaged ones of later steps."""
     path = folder / f"step-{step:08d}.safetensors"
-    for part in folder.glob(".step-*"):
-        part.unlink(missing_ok=True)  # a kill left it
-    content = save(state, {"step": str(step), "definition": definition})
+    content = save(state, {"step": str(step), "definition": definition, "tensors": str(len(state))})
     write_atomic(path, content)
     write_atomic(path.with_suffix(".json"), json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "step": step}).encode())
-    for old in sorted(folder.glob("step-*.safetensors"))[:-keep]:
+    held = _held(folder)
+    for old in set(held) - set([other for other in held if other <= path][-keep:]):
         old.unlink()
         old.with_suffix(".json").unlink(missing_ok=True)
     return path
+
+
+def _held(folder: Path) -> list[Path]:
+    """Checkpoints in order of their steps; other files that lie there are left alone."""
+    return [path for path in sorted(folder.glob("step-*.safetensors")) if re.fullmatch(r"step-\d{8}", path.stem) and path.is_file()]
 
 
 def _sound(path: Path) -> bool:
     try:
         want = json.loads(path.with_suffix(".json").read_text())["sha256"]
         return hashlib.sha256(path.read_bytes()).hexdigest() == want
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]] | None:
+    """Header and tensors of a checkpoint; None where it is damaged or not all there."""
+    if not _sound(path):
+        return None
+    try:
+        with safe_open(path, "pt") as held:
+            facts, tensors = held.metadata() or {}, {name: held.get_tensor(name) for name in held.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError):
+        return None
+    return (facts, tensors) if facts.get("tensors", str(len(tensors))) == str(len(tensors)) else None
 
 
 def restore(folder: Path, method: Method, optimiser: torch.optim.Optimizer, definition: str, say=lambda text: None) -> int:
@@ -89,16 +124,12 @@ def restore(folder: Path, method: Method, optimiser: torch.optim.Optimizer, defi
     Raises:
         Unusable: where it belongs to another recipe or architecture.
     """
-    for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
-        if not _sound(path):
+    held = _held(folder)
+    for path in reversed(held):
+        if (read := _read(path)) is None:
             say(f"checkpoint {path.name} is damaged, skipped")
             continue
-        try:
-            with safe_open(path, "pt") as held:
-                facts, tensors = held.metadata(), {name: held.get_tensor(name) for name in held.keys()}  # noqa: SIM118
-        except SafetensorError:
-            say(f"checkpoint {path.name} is damaged, skipped")
-            continue
+        facts, tensors = read
         _same(facts, definition, folder)
         try:
             _load(tensors, method, optimiser)
@@ -106,6 +137,8 @@ def restore(folder: Path, method: Method, optimiser: torch.optim.Optimizer, defi
             raise Unusable(f"the weights in {path} are of another architecture ({str(why).splitlines()[0]}): choose another --out, or "
                            "remove the folder to start anew") from why
         return int(facts["step"])
+    if held:
+        say("no checkpoint is left that can be read: the run begins anew")
     return 0
 
 
@@ -115,12 +148,14 @@ def refuse_other(folder: Path, definition: str) -> None:
     Raises:
         Unusable: where the newest checkpoint that can be read belongs to another recipe.
     """
-    for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
+    for path in reversed(_held(folder)):
         try:
             with safe_open(path, "pt") as held:
-                return _same(held.metadata(), definition, folder)
+                facts = held.metadata()
         except (SafetensorError, OSError):
             continue
+        if facts and "definition" in facts:
+            return _same(facts, definition, folder)
 
 
 def _same(facts: dict[str, str], definition: str, folder: Path) -> None:

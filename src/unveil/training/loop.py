@@ -18,9 +18,11 @@ from unveil.contracts import Method, Output
 from unveil.data.feed import Feed
 from unveil.data.samples import Samples
 from unveil.errors import Unusable
-from unveil.parts.distributed import any_of, held
+from unveil.health.verdict import EXPLODED
+from unveil.parts.distributed import any_of
 from unveil.randomness import key
 from unveil.training import checkpoint, optimiser, processes
+from unveil.training.guard import Guard, spoilt
 from unveil.training.log import Log
 from unveil.training.memory import freed_memory_kept
 from unveil.training.settings import Training
@@ -87,12 +89,14 @@ class Loop:
         start = 0
         if self.folder:
             start = checkpoint.restore(self.folder, self.method, self.optimiser, self.definition, self.say)
+        self.guard, self.saved = Guard(self.fabric.device), start
         self.feed = Feed(self.samples, self.seed, self.settings.batch // self.settings.accumulate, self.fabric.global_rank,
                          self.fabric.world_size, self.total * self.settings.accumulate)
         home = self.folder if self.fabric.is_global_zero else None
         with freed_memory_kept(), Log(home, start, self.settings.logger, self.say) as log, _Interrupts(self):
+            log.kept = self.fabric.broadcast(log.kept)  # only the first process has a log, and all judge alike
             if self.monitor:
-                self.monitor.recall(self.fabric.broadcast(log.kept))  # only the first process has a log, and all judge at the same steps
+                self.monitor.recall(log.kept)
             ending = self._steps(start, log)
         self.method = processes.restored(plain, self.method) if changed else self.method
         if self.fabric.world_size > 1:
@@ -104,33 +108,39 @@ class Loop:
         spent = log.kept[-1] if log.kept else {"seconds": 0.0, "cpu_seconds": 0.0}
         began, cpu_began = time.perf_counter() - spent["seconds"], time.process_time() - spent["cpu_seconds"]
         findings = [finding.to_json() for finding in self.monitor.findings] if self.monitor else []
-        status, index, saved, saved_at = "finished", start, start, time.perf_counter()
+        first = log.kept[0]["loss"] if log.kept else None
+        status, index, saved_at = "finished", start, time.perf_counter()
         self.method.train()
         for index in range(start, self.total):
             output, rates = self._update(index)
             done = index + 1
             if done in self.snapshot_steps:
+                self._whole(done)
                 self.snapshot(done)
             if done % self.log_every and done < self.total and not (self.interrupted and self.fabric.world_size == 1):
                 continue  # several processes stop where they can agree, at a row of the log
             row = self._row(done, output, rates, began, cpu_began)
+            first = row["loss"] if first is None else first
             figures, found = self.monitor.judge(done, row) if self.monitor else ({}, [])
             findings += found
             log.write(row | figures)
             self.show(row | figures | {"total": self.total})
-            asked, due = any_of(self.interrupted, self._due(done, saved, saved_at))
+            asked, due = any_of(self.interrupted, self._due(done, saved_at))
             if any(finding["fatal"] for finding in found) and self.settings.stop_unhealthy:
                 status = "unhealthy"
                 break
             if asked:
                 status = "stopped"
                 break
-            if due:
+            # A run that may be diverging is not stored: the verdict takes its time, and what is kept should be from before.
+            exploding = self.monitor and self.settings.stop_unhealthy and row["loss"] > EXPLODED * abs(first)
+            if due and not exploding:
                 self._store(done)
-                saved, saved_at = done, time.perf_counter()
+                saved_at = time.perf_counter()
         self.method.eval()
         made = index + 1 if self.total > start else start
-        if self.folder and status != "unhealthy" and made > saved:
+        self._whole(made)
+        if self.folder and status != "unhealthy" and made > self.saved:
             self._store(made)
         return Ending(status, made, time.perf_counter() - began, time.process_time() - cpu_began, self.feed.waited, findings)
 
@@ -146,6 +156,7 @@ class Loop:
             with self.fabric.no_backward_sync(self.module, enabled=part < settings.accumulate - 1):
                 output = self.module(batch, step)
                 self.fabric.backward(output.loss / settings.accumulate)
+            self.guard.see(index + 1, output.loss)
             if self.monitor:
                 self.monitor.observe(index, batch, output)
         if settings.clip:
@@ -156,32 +167,38 @@ class Loop:
         return output, rates
 
     def _row(self, done: int, output: Output, rates: tuple[float, float], began: float, cpu_began: float) -> dict[str, float]:
+        if (step := self.guard.broken()) is not None:
+            raise self._diverged(f"the loss was no finite number at step {step}")
         loss, *scalars = (float(self.fabric.all_reduce(x.detach(), reduce_op="mean")) for x in (output.loss, *output.scalars.values()))
-        if loss != loss or abs(loss) == float("inf"):
-            raise self._diverged(f"the loss became {loss}", done)
         seconds = time.perf_counter() - began
         return {"step": done, "loss": loss, "lr": rates[0], "decay": rates[1], "seconds": seconds,
                 "cpu_seconds": time.process_time() - cpu_began, "waited": self.feed.waited,
                 "samples_per_second": done * self.settings.batch / seconds} | dict(zip(output.scalars, scalars))
 
-    def _diverged(self, what: str, done: int) -> Unusable:
-        return Unusable(f"{what} by step {done}. The last checkpoint is from before. "
-                        f"Try a lower --train.lr (now {self.settings.lr:g}) or --train.clip 1")
+    def _diverged(self, what: str) -> Unusable:
+        kept = f"The checkpoint of step {self.saved} is kept" if self.folder and self.saved else "No checkpoint had been made"
+        return Unusable(f"{what}. {kept}. Try a lower --train.lr (now {self.settings.lr:g}), a longer --train.warmup, or --train.clip 1")
 
-    def _due(self, done: int, saved: int, saved_at: float) -> bool:
+    def _due(self, done: int, saved_at: float) -> bool:
         if not self.folder or done >= self.total:
             return False
         every = self.settings.checkpoint_every
-        return done - saved >= every if every else time.perf_counter() - saved_at >= 60
+        return done - self.saved >= every if every else time.perf_counter() - saved_at >= 60
+
+    def _whole(self, done: int) -> None:
+        """Refuses to go on, and to keep anything, where a number of what would be kept is not finite."""
+        what = spoilt(self.method, self.optimiser)
+        if any_of(what is not None)[0]:
+            raise self._diverged(f"{what or 'weights of another process'} were no longer finite by step {done}")
 
     def _store(self, done: int) -> None:
-        if any_of(not all(bool(held(x).isfinite().all()) for x in self.method.state_dict().values()))[0]:
-            raise self._diverged("weights were no longer finite", done)
+        self._whole(done)
         if self.fabric.is_global_zero or processes.sharded(self.settings):
             state = checkpoint.state_of(self.method, self.optimiser)
         if self.fabric.is_global_zero:
             checkpoint.store(self.folder, done, state, self.definition)
         self.fabric.barrier()
+        self.saved = done
 
 
 class _Interrupts:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unveil.data.changes import Changes
 from unveil.data.options import Options
 from unveil.data.records import Records, Unreadable, scaled
 from unveil.errors import Unusable
@@ -70,8 +71,14 @@ def read(path: Path, options: Options) -> Records:
         labels = np.array([file[start:max(start, file.find(os.sep, start))] for file in files])
         if not labels.any():
             raise Unusable(f"{path} has no sub-folders to take labels from: leave out --labels folders")
-    load = lambda i, side=None: decode(files[i], side)
-    return Records(files, load, layout="hwc", labels=labels, smaller=load)
+    notes: list[str] = []
+    changes = Changes(files, notes)
+
+    def load(i: int, side: int | None = None) -> np.ndarray:
+        changes.look(i)
+        return decode(files[i], side)
+
+    return Records(files, load, layout="hwc", labels=labels, smaller=load, notes=notes)
 
 
 def decode(source, side: int | None = None) -> np.ndarray:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from unveil.data import npy
+from unveil.data.changes import stamp
 from unveil.data.labels import numeric
 from unveil.data.options import Options
 from unveil.data.readers.pictures import ENDINGS, decode, walk
@@ -65,7 +66,8 @@ def read(path: Path, options: Options) -> Records:
         Unusable: where nothing can be used, or nothing has the label that the options name.
     """
     notes: list[str] = []
-    places = [place for shard in _shards(path) for place in _places(shard, options, notes)]
+    stamps = {shard: stamp(shard) for shard in _shards(path)}
+    places = [place for shard in stamps for place in _places(shard, options, notes)]
     if all(place.fault for place in places):
         first = f"; {places[0].shard}: {places[0].fault}" if places else ""
         raise Unusable(f"{path} holds no picture or .npy that can be used{first}")
@@ -78,7 +80,7 @@ def read(path: Path, options: Options) -> Records:
         notes.append("every sample has a label of its own: they are taken for captions, not classes")
         labels = labels[:0]
     names, targets = [f"{place.shard}/{place.key}".rstrip("/") for place in places], [place.target for place in places]
-    load = lambda i, side=None: _load(places[i], options, side)
+    load = lambda i, side=None: _load(places[i], options, stamps, side)
     return Records(names, load, smaller=load, targets=numeric(targets, names, options.targets) if any(targets) else None,
                    layout=options.layout if options.kind == "signal" else "hwc", rate=options.rate, notes=notes,
                    labels=labels if any(labels) else None, groups=groups if any(groups) else None)
@@ -135,17 +137,22 @@ def _fact(facts: Mapping[str, object], known: tuple[str, ...]) -> str:
     return next((str(held[name]) for name in known if name in held), "")
 
 
-def _load(place: Place, options: Options, side: int | None = None) -> np.ndarray:
+def _load(place: Place, options: Options, stamps: Mapping[str, int], side: int | None = None) -> np.ndarray:
     """A record: a picture ``(H, W, C)`` its shorter side brought to ``side`` where that is longer, or a series as it lies.
 
     Raises:
-        Unreadable: where it is damaged, or no array of numbers.
+        Unreadable: where it is damaged, or no array of numbers, or its shard is not the one whose places are known.
     """
     if place.fault:
         raise Unreadable(place.fault)
-    with open(place.shard, "rb") as stream:
-        stream.seek(place.start)
-        content = io.BytesIO(stream.read(place.size))
+    if stamp(place.shard) != stamps[place.shard]:
+        raise Unreadable("lies in a shard that was changed or removed after it was opened; the same command opens it anew")
+    try:
+        with open(place.shard, "rb") as stream:
+            stream.seek(place.start)
+            content = io.BytesIO(stream.read(place.size))
+    except OSError as why:
+        raise Unreadable(f"cannot be read: {why.strerror or why}") from why
     if place.picture:
         return decode(content, side)
     values = npy.load(content, place.size)
