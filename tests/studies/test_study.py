@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,12 +16,14 @@ import numpy as np
 import pytest
 import yaml
 
+from processes import gone
 from tiny import series
 from unveil.cli import main
 from unveil.errors import Unusable
 from unveil.studies.compare import comparison
 from unveil.studies.study import finished, load_studies, load_study, row_hash, run_study, study_names
 from unveil.tasks.result import Result
+from unveil.training.checkpoint import _sound
 
 SHARED = {"kind.window": 32, "train.steps": 30, "train.batch": 8, "train.checkpoint_every": 5,
           "encoder": {"name": "conv", "width": 16, "stages": 2}, "method.hidden": 16, "method.projection": 8}
@@ -138,3 +141,38 @@ def test_what_cannot_be_compared(place, arms, said):
 def test_compare_needs_labels(place):
     np.savez(place / "bare.npz", x=series(8))
     assert main(["compare", "simclr", "vicreg", "--data", "bare.npz", "--kind", "signal", "--layout", "ct"]) == 2
+
+
+@pytest.fixture
+def started(place):
+    """A study of two folds that run side by side, and the numbers of their processes."""
+    name = written(place, "small", settings=SHARED | {"train.steps": 100000}, seeds=1)
+    words = ["reproduce", name, "--out", "out", "--results", "out/rows", "--jobs", "2"]
+    study = subprocess.Popen([sys.executable, "-m", "unveil.cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                             env=os.environ | {"OMP_NUM_THREADS": "1"})
+    until = time.perf_counter() + 120
+    while len(list(Path("out").glob("small/*/checkpoints/*.json"))) < 4 and study.poll() is None and time.perf_counter() < until:
+        time.sleep(0.05)
+    workers = [int(re.match(r"process (\d+) on", file.read_text())[1]) for file in Path("out").glob("small/*/lock")]
+    yield study, workers
+    study.kill()
+    study.wait()
+
+
+def test_a_process_that_is_killed_ends_the_study_with_a_sentence(started):
+    study, workers = started
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    said = " ".join(study.communicate(timeout=30)[1].split())
+    assert study.returncode == 2 and "Traceback" not in said and said.count("error:") == 1
+    assert "error: one of the processes that ran side by side is gone: it was killed, or memory ran out. What is finished is kept" in said
+    assert all(map(gone, workers))
+    kept = list(Path("out").glob("small/*/checkpoints/*.safetensors"))
+    assert len(kept) >= 2 and all(map(_sound, kept))
+
+
+@pytest.mark.slow
+def test_a_study_that_is_killed_leaves_no_process_behind(started):
+    study, workers = started
+    study.kill()
+    assert len(workers) == 2 and all(map(gone, workers))

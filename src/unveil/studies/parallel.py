@@ -33,10 +33,10 @@ def side_by_side(work: Callable[..., Any], tasks: Sequence[tuple], names: Sequen
         Unusable: where one of the processes is gone; the others end at once.
     """
     context = multiprocessing.get_context("spawn")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    with context.Manager() as manager, ProcessPoolExecutor(jobs, context, _begin, (threads,)) as pool:
-        said = manager.Queue()
-        waiting = {pool.submit(_work, work, task, name, said) for task, name in zip(tasks, names, strict=True)}
+    threads, others = max(1, (os.cpu_count() or 1) // jobs), set(multiprocessing.active_children())
+    said = context.Queue()
+    with ProcessPoolExecutor(jobs, context, _begin, (threads, said)) as pool:
+        waiting = {pool.submit(_work, work, task, name) for task, name in zip(tasks, names, strict=True)}
         every, began = set(waiting), time.perf_counter()
         try:
             while waiting:
@@ -49,18 +49,22 @@ def side_by_side(work: Callable[..., Any], tasks: Sequence[tuple], names: Sequen
                     say(f"{ended} of {len(every)} done, about {left / 60:.0f} min left")
             for future in every:
                 future.result()
-        except (BrokenProcessPool, ConnectionError, EOFError) as why:
+        except BrokenProcessPool as why:
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()  # the pool asks them to end, which training takes for a wish to stop, and then waits for ever
             raise Unusable("one of the processes that ran side by side is gone: it was killed, or memory ran out. What is finished is "
                            "kept; the same command goes on from the last checkpoints, with fewer --jobs in less memory") from why
 
 
-def _begin(threads: int) -> None:
+def _begin(threads: int, queue) -> None:
     """Prepares a process of its own, which ends where the one that started it is gone: nobody would take what it makes."""
+    global said
+    said = queue
     torch.set_num_threads(threads)
     threading.Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
 
 
-def _work(work: Callable[..., Any], task: tuple, name: str, said) -> None:
+def _work(work: Callable[..., Any], task: tuple, name: str) -> None:
     part = [-1]
 
     def show(row: dict[str, Any]) -> None:
