@@ -59,8 +59,9 @@ def step_cost(found: dict) -> str:
     return (f"A complete step, one contender after the other in {first['rounds']} rounds, each in a process of its own on "
             f"{first['threads']} thread: {found['network']}. Ratios are ours over theirs, pair by pair, with the 95% interval of the "
             "median; below 1 ours is cheaper. Ours is the whole loop with its monitor and draws its masks inside the step; peers have bare "
-            "loops with schedule and teacher and are given the masks. Work is the peer's floating point operations over ours (ours does not "
-            "compute what nobody reads; stable-pretraining's I-JEPA asks for all blocks in one sequence, which is less work). Share of peak: "
+            "loops with schedule and teacher and are given the masks. Work is the peer's floating point operations over ours (ours does "
+            "not compute what nobody reads; stable-pretraining's I-JEPA asks for all blocks in one sequence, which is less work). "
+            "Share of peak: "
             "those operations in a second over the best rate of a matrix product here. Memory is the growth of the process above what it "
             "had before the network was made; its parts are weights, gradients, moments, and what is kept for the backward pass.\n\n"
             + table(["method", "precision", "peer", "ours, CPU ms", "peer, CPU ms", "CPU ratio", "wall ratio", "work",

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import tarfile
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ WHO = "photos/light/01.png"
 def midway(terminal, monkeypatch, capsys):
     """Runs a command in the middle of which ``harm`` is done, nothing being kept decoded; returns the facts of its data."""
     photos(terminal / "photos")
-    monkeypatch.setattr("unveil.kinds.image.Files", partial(Files, cache_bytes=0))
+    monkeypatch.setattr("unveil.kinds.image.Files", lambda *given: Files(*given[:4], share=0.0))
     read = Feed._read
 
     def run(harm, source="photos", *words: str) -> dict:
@@ -112,7 +111,7 @@ def test_a_run_that_goes_on_with_other_data_says_so(terminal, capsys):
 def test_a_reader_that_fails_in_an_unforeseen_way_ends_the_run_and_names_the_file(terminal, monkeypatch):
     """An error in a thread that decodes must come out, not leave the step waiting."""
     photos(terminal / "photos")
-    monkeypatch.setattr("unveil.kinds.image.Files", partial(Files, cache_bytes=0))
+    monkeypatch.setattr("unveil.kinds.image.Files", lambda *given: Files(*given[:4], share=0.0))
     from unveil.kinds import image
     fitted, read, due = image.fitted, Feed._read, []
 

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from straight import loop
 
 from unveil.methods.ijepa import IJEPA
 from unveil.testing import Cell
@@ -18,7 +17,7 @@ def test_a_compiled_run_loses_as_an_eager_one(tmp_path):
     losses, held = {}, {}
     for compile in ("no", "yes"):
         rows = []
-        held[compile] = loop(Cell(IJEPA), tmp_path / compile, steps=4, optimiser="sgd", lr=0.05, compile=compile)
+        held[compile] = Cell(IJEPA).loop(tmp_path / compile, steps=4, optimiser="sgd", lr=0.05, compile=compile)
         held[compile].show = rows.append
         kept = held[compile].method
         held[compile].run()
@@ -46,7 +45,7 @@ def test_everything_repeated_is_named_as_a_unit():
     called = []
     for unit in units:
         unit.register_forward_hook(lambda unit, *_: called.append(unit))
-    held = loop(Cell(IJEPA), None, steps=1)
+    held = Cell(IJEPA).loop(None, steps=1)
     held.method = method
     held.run()
     assert set(called) == set(units)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from unveil.wording import sentence
+
 
 def stamp(file: str) -> int:
     """Of size and date of a file, never 0; -1 where it is not there."""
@@ -44,9 +46,9 @@ class Changes:
         self.changed[number] = None
         first, count = self.files[next(iter(self.changed))], len(self.changed)
         what = f"{first} was" if count == 1 else f"{count} files, the first {first}, were"
-        sentence = f"{what} changed while this went on: the same bits will not come out again"
+        told = sentence(f"{what} changed while this went on: the same bits will not come out again")
         if self.sentence in self.notes:
-            self.notes[self.notes.index(self.sentence)] = sentence
+            self.notes[self.notes.index(self.sentence)] = told
         else:
-            self.notes.append(sentence)
-        self.sentence = sentence
+            self.notes.append(told)
+        self.sentence = told

@@ -56,7 +56,7 @@ def _printable(records: Records) -> Records:
     labels become numbers."""
     if not all(map(str.isprintable, records.names)):
         records.names = [printable(name) for name in records.names]
-    records.notes = [sentence(note) for note in records.notes]
+    records.notes[:] = [sentence(note) for note in records.notes]  # the list that reading adds to
     return records
 
 
