@@ -1,4 +1,4 @@
-.PHONY: demo demo-full demo-images test test-all lint bench audit
+.PHONY: demo demo-full demo-images test test-all lint bench bench-peers audit
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -36,6 +36,9 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/processes.py
 	$(BIN)/python benchmarks/scale.py
+
+bench-peers: .venv/dev
+	for name in step_cost accuracy data_bound stages end_to_end million embedding speed; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 # --strict, since a package that cannot be looked up would pass for one without known faults.
 audit: $(BIN)/unveil
