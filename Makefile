@@ -34,3 +34,4 @@ lint: .venv/dev
 bench: .venv/dev
 	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/steps.py
+	$(BIN)/python benchmarks/kills.py

@@ -80,8 +80,9 @@ def store(folder: Path, step: int, method: Method, optimiser: torch.optim.Optimi
     path = folder / f"step-{step:08d}.safetensors"
     tensors = _state(method, optimiser)
     content = save(tensors, {"step": str(step), "definition": definition, "tensors": str(len(tensors))})
-    write_atomic(path, content)
+    # The checksum first: between the two there is no checkpoint that cannot be told from a damaged one.
     write_atomic(path.with_suffix(".json"), json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "step": step}).encode())
+    write_atomic(path, content)
     held = _held(folder)
     for old in set(held) - set([other for other in held if other <= path][-keep:]):
         old.unlink()
