@@ -36,6 +36,8 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/processes.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python benchmarks/fuzz.py
 
 bench-peers: .venv/dev
 	for name in step_cost accuracy data_bound stages end_to_end million embedding speed; do $(BIN)/python benchmarks/$$name.py || exit 1; done

@@ -337,10 +337,11 @@ def test_a_full_disk_ends_a_run_with_its_checkpoints_whole(refused, place, disk,
     assert f"step {int(saved[-1].stem[5:])}/6" not in capsys.readouterr().err, "it goes on after the last checkpoint"
 
 
-@pytest.mark.parametrize("at", ["step-00000002.safetensors", "model.safetensors", "metrics.csv", "results.json", "recipe.json"])
+@pytest.mark.parametrize("at", ["step-00000002.safetensors", "step-00000002.json", "snapshots", "model.safetensors",
+                                "metrics.csv", "results.json", "recipe.json", "run.json", "report.html"])
 def test_a_disk_that_fills_up_at_any_file(refused, place, monkeypatch, at):
     photos(place / "photos")
-    words = ["pretrain", "photos", "--out", "run", *WORDS, "--train.checkpoint_every", "1"]
+    words = ["pretrain", "photos", "--out", "run", *WORDS, "--train.checkpoint_every", "1", "--train.snapshots", "1"]
     full = os.fsync
 
     def fsync(number):

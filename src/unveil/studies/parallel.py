@@ -37,10 +37,12 @@ def side_by_side(work: Callable[..., Any], tasks: Sequence[tuple], names: Sequen
     said = context.Queue()
     with ProcessPoolExecutor(jobs, context, _begin, (threads, said)) as pool:
         waiting = {pool.submit(_work, work, task, name) for task, name in zip(tasks, names, strict=True)}
-        every, began = set(waiting), time.perf_counter()
+        every, began, processes = set(waiting), time.perf_counter(), set(multiprocessing.active_children()) - others
         try:
             while waiting:
                 done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                if not all(process.is_alive() for process in processes):  # the pool does not see it of one that it began late
+                    raise BrokenProcessPool
                 while not said.empty():
                     say(said.get())
                 ended = len(every) - len(waiting)
@@ -50,7 +52,7 @@ def side_by_side(work: Callable[..., Any], tasks: Sequence[tuple], names: Sequen
             for future in every:
                 future.result()
         except BrokenProcessPool as why:
-            for process in set(multiprocessing.active_children()) - others:
+            for process in processes:
                 process.kill()  # the pool asks them to end, which training takes for a wish to stop, and then waits for ever
             raise Unusable("one of the processes that ran side by side is gone: it was killed, or memory ran out. What is finished is "
                            "kept; the same command goes on from the last checkpoints, with fewer --jobs in less memory") from why

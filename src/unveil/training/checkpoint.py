@@ -81,8 +81,9 @@ def store(folder: Path, step: int, state: dict[str, Tensor], definition: str, ke
     """Saves the state after ``step`` steps and removes all but the last ``keep`` checkpoints, and damaged ones of later steps."""
     path = folder / f"step-{step:08d}.safetensors"
     content = save(state, {"step": str(step), "definition": definition, "tensors": str(len(state))})
-    write_atomic(path, content)
+    # The checksum first: between the two there is no checkpoint that cannot be told from a damaged one.
     write_atomic(path.with_suffix(".json"), json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "step": step}).encode())
+    write_atomic(path, content)
     held = _held(folder)
     for old in set(held) - set([other for other in held if other <= path][-keep:]):
         old.unlink()
