@@ -39,11 +39,13 @@ def find(section: str, name: str) -> type:
 
 
 def settings_of(target: Callable) -> dict[str, tuple[Any, Any]]:
-    """Keyword-only settings of a class: name -> (type, default)."""
+    """Keyword-only settings of a class: name -> (type, default). What a class takes as ``**settings`` are those of the class it is made
+    from."""
     function = target.__init__ if inspect.isclass(target) else target
-    hints = get_type_hints(function, include_extras=True)
-    return {name: (hints.get(name, Any), p.default) for name, p in inspect.signature(target).parameters.items()
-            if p.kind is p.KEYWORD_ONLY}
+    hints, parameters = get_type_hints(function, include_extras=True), inspect.signature(target).parameters
+    passed_on = inspect.isclass(target) and any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return (settings_of(target.__mro__[1]) if passed_on else {}) | {
+        name: (hints.get(name, Any), p.default) for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
 
 
 def checked(target: Callable, given: Mapping[str, Any], section: str) -> dict[str, Any]:
