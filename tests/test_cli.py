@@ -245,7 +245,8 @@ def test_names_that_look_like_markup_are_printed_as_they_are(capsys):
 
 
 def test_an_unhealthy_run_ends_with_three_and_says_why(home, capsys, monkeypatch):
-    finding = {"fault": "collapse", "where": "embedding", "step": 1, "sentence": "The embedding has collapsed [at step 1].", "fatal": True}
+    finding = {"fault": "collapse", "where": "embedding", "step": 1, "sentence": "The embedding has collapsed [at step 1]",
+               "advice": "a lower rate", "fatal": True}
     monkeypatch.setattr("unveil.health.monitor.Monitor.judge", lambda self, done, row: ({}, [finding]))
     monkeypatch.setattr("unveil.reports.page.write_report", lambda run: run.folder / "report.html")
     assert main(["pretrain", str(home / "photos"), "--out", "sick", *WORDS]) == 3
