@@ -53,7 +53,7 @@ def side_by_side(work: Callable[..., Any], tasks: Sequence[tuple], names: Sequen
                 future.result()
         except BrokenProcessPool as why:
             for process in processes:
-                process.kill()  # the pool asks them to end, which training takes for a wish to stop, and then waits for ever
+                process.kill()  # else the pool waits for the end of what they are doing
             raise Unusable("one of the processes that ran side by side is gone: it was killed, or memory ran out. What is finished is "
                            "kept; the same command goes on from the last checkpoints, with fewer --jobs in less memory") from why
 
