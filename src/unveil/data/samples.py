@@ -196,7 +196,8 @@ def encode_labels(names: np.ndarray | None) -> tuple[np.ndarray | None, list[str
     """Class names to numbers in sorted order; ``""`` becomes -1."""
     if names is None:
         return None, []
-    names = [printable(name) for name in (names.tolist() if names.dtype.kind == "U" else map(str, names))]
-    classes = sorted(set(names) - {""}, key=lambda text: (len(text), text) if text.isdigit() else (0, text))
+    names = names.tolist() if names.dtype.kind == "U" else list(map(str, names))
+    shown = {name: printable(name) for name in set(names)}
+    classes = sorted(set(shown.values()) - {""}, key=lambda text: (len(text), text) if text.isdigit() else (0, text))
     place = {name: number for number, name in enumerate(classes)}
-    return np.array([place.get(name, -1) for name in names], dtype=np.int64), classes
+    return np.array([place.get(shown[name], -1) for name in names], dtype=np.int64), classes

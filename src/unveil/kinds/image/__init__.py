@@ -7,6 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -89,9 +90,11 @@ class Image(Kind):
         """Size and channels from some pictures, evenly spaced over the set; where none of these is readable, from the next that is."""
         sides, channels = [], Counter()
         first = np.unique(np.linspace(0, len(records) - 1, min(limit, len(records))).astype(int)).tolist()
-        for number, i in enumerate([*first, *sorted(set(range(len(records))) - set(first))]):
+        for number, i in enumerate(chain(first, range(len(records)))):
             if sides and number >= len(first):
                 break
+            if records.names[i] in faults:
+                continue
             try:
                 picture = load(i)
             except Unreadable as why:
