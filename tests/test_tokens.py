@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from unveil.contracts import Spec
 from unveil.encoders.transformer import Transformer
 from unveil.randomness import Generator
-from unveil.tokens import Tokens, pool, take, to_dense
+from unveil.tokens import Graph, Tokens, pool, take, to_dense
 
 some = settings(max_examples=40, deadline=None)
 seeds = st.integers(0, 10**6)
@@ -48,10 +48,10 @@ def test_tokens_take_everything_that_they_hold():
     assert kept.grid is None and not kept.packed and tokens.grid == (2, 3)
 
     values, sample = packed([2, 3], 4)
-    flat = Tokens(values, values[:, :1], values[:, 1] > 0, raw=values, sample=sample, count=2, longest=3)
+    flat = Tokens(values, values[:, :1], values[:, 1] > 0, raw=values, graph=Graph(sample, 2, 3))
     flat = flat.take(torch.tensor([0, 3, 4]))
-    assert flat.packed and flat.sample.tolist() == [0, 1, 1] and torch.equal(flat.values, values[[0, 3, 4]])
-    assert torch.equal(flat.valid, values[[0, 3, 4], 1] > 0) and (flat.count, flat.longest) == (2, 3)
+    assert flat.packed and flat.graph.sample.tolist() == [0, 1, 1] and torch.equal(flat.values, values[[0, 3, 4]])
+    assert torch.equal(flat.valid, values[[0, 3, 4], 1] > 0) and (flat.graph.count, flat.graph.longest) == (2, 3)
 
 
 @some
@@ -93,10 +93,10 @@ def test_to_dense_is_a_loop_and_packs_again(counts, spare, seed):
 def test_packed_tokens_taken_dense_and_packed_again_are_the_same(counts, seed, axes):
     """Dropping tokens and then unpacking is unpacking what was kept, in order, sample by sample, empty ones too."""
     values, sample = packed(counts, 3, seed)
-    tokens = Tokens(values, values[:, :1].repeat(1, axes), values[:, 0] > 0, sample=sample, count=len(counts), longest=max(counts))
+    tokens = Tokens(values, values[:, :1].repeat(1, axes), values[:, 0] > 0, graph=Graph(sample, len(counts), max(counts)))
     keep = torch.nonzero(Generator(seed, "keep").uniform(len(values)) < 0.5)[:, 0]
     kept = tokens.take(keep)
-    dense, mask, place = to_dense(kept.values, kept.sample, kept.count, max(1, kept.longest))
+    dense, mask, place = to_dense(kept.values, kept.graph.sample, kept.graph.count, max(1, kept.graph.longest))
     assert torch.equal(dense.flatten(0, 1)[place], values[keep]) and int(mask.sum()) == len(keep) and len(place.unique()) == len(keep)
     assert torch.equal(mask.sum(1), torch.bincount(sample[keep], minlength=len(counts)))
     assert kept.where.shape == (len(keep), axes) and torch.equal(kept.valid, tokens.valid[keep])
@@ -129,7 +129,7 @@ def test_packed_is_dense(settings):
     values, where = Generator("v").normal(3, 5, 16), Generator("w").uniform(3, 5, 2, high=9.0)
     dense = network.encode(Tokens(values, where), layers=[0])
     sample = torch.arange(3).repeat_interleave(5)
-    flat = network.encode(Tokens(values.flatten(0, 1), where.flatten(0, 1), sample=sample, count=3, longest=7), layers=[0])
+    flat = network.encode(Tokens(values.flatten(0, 1), where.flatten(0, 1), graph=Graph(sample, 3, 7)), layers=[0])
     torch.testing.assert_close(flat.local, dense.local.flatten(0, 1), rtol=0, atol=1e-5)
     torch.testing.assert_close(flat.pooled, dense.pooled, rtol=0, atol=1e-5)
     torch.testing.assert_close(flat.hidden[0], dense.hidden[0].flatten(0, 1), rtol=0, atol=1e-5)
@@ -141,7 +141,7 @@ def test_a_ragged_sample_is_as_if_it_were_alone(settings):
     network, counts = encoder(**settings), [4, 1, 6, 2]
     values, sample = packed(counts, 16)
     where = Generator("w").uniform(13, 2, high=9.0)
-    together = network.encode(Tokens(values, where, sample=sample, count=4, longest=6))
+    together = network.encode(Tokens(values, where, graph=Graph(sample, 4, 6)))
     for number in range(4):
         mine = sample == number
         alone = network.encode(Tokens(values[mine][None], where[mine][None]))
@@ -154,8 +154,8 @@ def test_an_empty_sample_harms_no_other(settings):
     network = encoder(**settings)
     values, sample = packed([3, 0, 2], 16)
     where = Generator("w").uniform(5, 2, high=9.0)
-    with_gap = network.encode(Tokens(values, where, sample=sample, count=3, longest=3))
-    without = network.encode(Tokens(values, where, sample=sample // 2, count=2, longest=3))
+    with_gap = network.encode(Tokens(values, where, graph=Graph(sample, 3, 3)))
+    without = network.encode(Tokens(values, where, graph=Graph(sample // 2, 2, 3)))
     assert with_gap.pooled.isfinite().all()
     torch.testing.assert_close(with_gap.local, without.local, rtol=0, atol=1e-5)
     torch.testing.assert_close(with_gap.pooled[[0, 2]], without.pooled, rtol=0, atol=1e-5)
@@ -177,8 +177,8 @@ def test_packed_tokens_that_measure_nothing_change_nothing():
     network = encoder()
     values, sample = packed([3, 4], 16)
     where, valid = Generator("w").uniform(7, 2, high=9.0), torch.tensor([True, False, True, True, True, False, True])
-    seen = network.encode(Tokens(values, where, valid, sample=sample, count=2, longest=4))
-    alone = network.encode(Tokens(values[valid], where[valid], sample=sample[valid], count=2, longest=3))
+    seen = network.encode(Tokens(values, where, valid, graph=Graph(sample, 2, 4)))
+    alone = network.encode(Tokens(values[valid], where[valid], graph=Graph(sample[valid], 2, 3)))
     torch.testing.assert_close(seen.pooled, alone.pooled, rtol=0, atol=1e-5)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.randomness import Generator
-from unveil.tokens import Tokens
+from unveil.tokens import Graph, Tokens
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,15 @@ class Spec:
 
     Attributes:
         channels: number of channels.
-        shape: grid size without channels: ``(time,)``, ``(height, width)`` or ``(depth, height, width)``.
-        axes: their names, such as ``("t",)`` or ``("y", "x")``.
+        shape: grid size without channels: ``(time,)``, ``(height, width)`` or ``(depth, height, width)``; ``()`` for packed samples.
+        axes: their names, such as ``("t",)`` or ``("y", "x")``; of the places of rows for packed samples.
         spacing: distance between neighbours along each axis, in ``unit`` (seconds, millimetres, pixels).
         unit: name of that unit.
         mean: per channel, from the training samples; the encoder subtracts it.
         std: per channel; the encoder divides by it.
+        packed: samples have rows of unequal number instead of a grid.
+        edge_channels: numbers that are known of an edge.
+        code_channels: numbers that say where a row stands in its graph.
     """
 
     channels: int
@@ -48,6 +51,9 @@ class Spec:
     unit: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    packed: bool = False
+    edge_channels: int = 0
+    code_channels: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
@@ -57,17 +63,26 @@ class Spec:
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()})
 
 
+ROWS = 1 << 24  # more rows than a packed sample has: keys of rows never meet
+
+
 @dataclass
 class Batch:
     """Samples on their way through. Labels are never in it.
 
+    Samples of equal shape stand side by side. Packed ones (graphs, atoms) have rows of unequal number, laid end to end, and ``graph`` says
+    whose they are.
+
     Attributes:
-        values: ``(B, C, *shape)`` float32 in the kind's own units.
+        values: ``(B, C, *shape)`` float32 in the kind's own units; packed ``(sum N, C)``.
         ids: ``(B,)`` int64, index of the sample in its data set.
         keys: ``(B,)`` int64, place in the stream of the whole run: random draws are keyed by it, so that a batch cut over
             processes draws what the whole would, and a sample that comes twice is seen in two ways.
-        valid: bool ``(B, *shape)``, False where a value is missing (its value is then 0). None says all are there.
+        valid: bool ``(B, *shape)``, False where a value is missing (its value is then 0); packed ``(sum N)``, False for a row that a
+            view took away. None says all are there.
         box: ``(B, 2, axes)`` lower and upper corner of each view in its source, in units of the spec.
+        graph: packed only.
+        where: packed only, places of the rows ``(sum N, axes)``, where they have any.
         extras: further named tensors, first axis B.
     """
 
@@ -76,6 +91,8 @@ class Batch:
     keys: Tensor
     valid: Tensor | None = None
     box: Tensor | None = None
+    graph: Graph | None = None
+    where: Tensor | None = None
     extras: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -84,21 +101,36 @@ class Batch:
     def map(self, change) -> Batch:
         """A batch of ``change(tensor)`` for every tensor in it."""
         changed = {name: change(x) for name, x in vars(self).items() if isinstance(x, Tensor)}
-        return replace(self, **changed, extras={name: change(x) for name, x in self.extras.items()})
+        return replace(self, **changed, graph=self.graph and self.graph.map(change),
+                       extras={name: change(x) for name, x in self.extras.items()})
 
     def to(self, device: torch.device | str) -> Batch:
         return self.map(lambda x: x.to(device, non_blocking=True))
 
     @staticmethod
     def cat(batches: Sequence[Batch]) -> Batch:
-        """Batches of equal shape, one after the other: views that share one pass of the encoder."""
+        """Batches of equal shape, or packed ones, one after the other: views that share one pass of the encoder."""
         if len(batches) == 1:
             return batches[0]
         first = batches[0]
         joined = {name: torch.cat([getattr(batch, name) for batch in batches])
                   for name, x in vars(first).items() if isinstance(x, Tensor)}
         extras = {name: torch.cat([batch.extras[name] for batch in batches]) for name in first.extras}
-        return replace(first, **joined, extras=extras)
+        return replace(first, **joined, graph=first.graph and Graph.cat([batch.graph for batch in batches]), extras=extras)
+
+    @property
+    def row_keys(self) -> Tensor:
+        """Of packed samples ``(sum N)`` int64: what draws for a row are keyed by, whatever batch its sample is in."""
+        return self.keys[self.graph.sample] * ROWS + self.graph.place
+
+    def one(self, number: int) -> Tensor | Batch:
+        """A sample as its kind draws it: its values ``(C, *shape)``, or for packed samples a batch of it alone. It waits for the device."""
+        if self.graph is None:
+            return self.values[number].float()
+        rows = (self.graph.sample == number).nonzero()[:, 0]
+        pick = lambda x: None if x is None else x[rows]
+        return Batch(self.values[rows].float(), self.ids[number:number + 1], self.keys[number:number + 1], pick(self.valid),
+                     graph=self.graph.one(number), where=pick(self.where))
 
 
 @dataclass
@@ -111,6 +143,9 @@ class Features:
         hidden: outputs of the layers that were asked for, each shaped like ``local``.
         where: coordinates of ``local``.
         valid: bool, which of ``local`` stand for measured values; None says all.
+        graph: of packed features, whose each row of ``local`` is.
+        vectors: of geometric encoders ``(sum N, 3, D)``, which turn as the sample turns.
+        levels: of hierarchical encoders, features of coarser rows, finest first.
     """
 
     local: Tensor
@@ -118,6 +153,9 @@ class Features:
     hidden: list[Tensor] = field(default_factory=list)
     where: Tensor | None = None
     valid: Tensor | None = None
+    graph: Graph | None = None
+    vectors: Tensor | None = None
+    levels: list[Features] = field(default_factory=list)
 
 
 class Encoder(nn.Module):
@@ -127,8 +165,10 @@ class Encoder(nn.Module):
     a saved encoder rebuilds itself.
 
     Attributes:
+        reads: what a kind must offer: ``"grid"`` (dense samples), ``"edges"``, ``"places"`` or ``"hierarchy"`` (packed ones).
         supports: of ``"keep"`` (drops tokens), ``"layers"`` (returns hidden layers), ``"tokens"`` (local features on the
-            token grid that a mask sampler sees).
+            token grid that a mask sampler sees), ``"rows"`` (a local feature a row of packed samples), ``"hierarchy"`` (levels, and
+            ``hide`` a level), ``"condition"`` (a vector a sample, seen by every layer), ``"vectors"``.
         width: length of a feature vector.
         depth: number of layers that ``layers`` may name, for encoders that support it.
         patch_values: number of raw values that a token covers, for encoders that support tokens.
@@ -138,6 +178,7 @@ class Encoder(nn.Module):
         kind: reads and views its data; set by whoever taught or loaded it.
     """
 
+    reads: ClassVar[frozenset[str]] = frozenset({"grid"})
     supports: ClassVar[frozenset[str]] = frozenset()
     tiny: ClassVar[dict[str, Any]] = {}
     width: int

@@ -77,7 +77,7 @@ def judge_controls(encoder: Encoder, parts: Split, *, tasks: Tasks | None = None
     statistics, and that network trained on the labels from scratch."""
     here = device()
     untaught = build_encoder(encoder.settings, encoder.spec, seed).to(here)
-    ways = {"random init": Way.frozen(untaught, "from scratch" if scratch else ""), "raw + PCA": Way(raw(parts.train)),
+    ways = {"random init": Way.frozen(untaught, "from scratch" if scratch else ""), "raw + PCA": Way(raw(parts.train, encoder.kind)),
             "statistics": Way(encoder.kind.statistics)}
     rows, _ = judge(Bench(parts, ways, encoder.kind, seed=seed, device=here, **how), named(tasks))
     return rows

@@ -2,18 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 
 @dataclass
+class Graph:
+    """How packed rows hang together. The rows of a sample lie together, in the order of the samples.
+
+    Attributes:
+        sample: ``(sum N)`` int64, ascending: whose row it is.
+        count: number of samples.
+        longest: at least the rows of the longest sample; whoever collates knows it, so nothing waits for it.
+        edges: ``(2, E)`` int64, rows from and to, both of one sample; an undirected edge stands there both ways. None for bare clouds.
+        edge_values: ``(E, F)`` float32, what is known of each edge.
+        edge_valid: bool ``(E)``, False for an edge that a view took away. None says all are there.
+        cell: ``(count, 3, 3)``, the vectors of a periodic cell as rows, in the unit of the places; a row of zeros along an open axis.
+        code: ``(sum N, P)``, where a row stands in its graph: random-walk return probabilities.
+        parent: ``(sum N)``: the row of ``coarser`` that a row is part of.
+        coarser: the same samples with fewer rows.
+    """
+
+    sample: Tensor
+    count: int
+    longest: int
+    edges: Tensor | None = None
+    edge_values: Tensor | None = None
+    edge_valid: Tensor | None = None
+    cell: Tensor | None = None
+    code: Tensor | None = None
+    parent: Tensor | None = None
+    coarser: Graph | None = None
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Graph:
+        """The same with ``change(tensor)`` for every tensor in it."""
+        changed = {name: change(x) for name, x in vars(self).items() if isinstance(x, Tensor)}
+        return replace(self, **changed, coarser=self.coarser and self.coarser.map(change))
+
+    @property
+    def place(self) -> Tensor:
+        """``(sum N)`` int64: number of a row within its sample."""
+        sizes = torch.zeros(self.count, dtype=torch.long, device=self.sample.device).index_add_(
+            0, self.sample, torch.ones_like(self.sample))
+        return torch.arange(len(self.sample), device=self.sample.device) - (sizes.cumsum(0) - sizes)[self.sample]
+
+    def take(self, index: Tensor) -> Graph:
+        """The rows at ``index (M,)``, ascending. Edges and coarser levels speak of all rows, so they are left out."""
+        return Graph(self.sample[index], self.count, self.longest, cell=self.cell, code=None if self.code is None else self.code[index])
+
+    def one(self, number: int) -> Graph:
+        """The graph of one sample. It waits for the device."""
+        rows = (self.sample == number).nonzero()[:, 0]
+        first = int(rows[0]) if len(rows) else 0
+        own = None if self.edges is None else (self.sample[self.edges[0]] == number).nonzero()[:, 0]
+        pick = lambda x, at: None if x is None else x[at]
+        above = self.coarser and self.coarser.one(number)
+        start = int((self.coarser.sample < number).sum()) if above else 0
+        return Graph(self.sample[rows] - number, 1, len(rows), None if own is None else self.edges[:, own] - first,
+                     pick(self.edge_values, own), pick(self.edge_valid, own), None if self.cell is None else self.cell[number:number + 1],
+                     pick(self.code, rows), self.parent[rows] - start if above else None, above)
+
+    @staticmethod
+    def cat(graphs: Sequence[Graph]) -> Graph:
+        """Graphs with the same parts known, one after the other."""
+        first = graphs[0]
+        rows = [0, *accumulate(len(graph.sample) for graph in graphs)]
+        samples = [0, *accumulate(graph.count for graph in graphs)]
+        joined = {name: torch.cat([getattr(graph, name) for graph in graphs])
+                  for name in ("edge_values", "edge_valid", "cell", "code") if getattr(first, name) is not None}
+        shifted = lambda name, by, axis=0: None if getattr(first, name) is None else torch.cat(
+            [getattr(graph, name) + shift for graph, shift in zip(graphs, by)], axis)
+        coarser = None if first.coarser is None else Graph.cat([graph.coarser for graph in graphs])
+        above = None if coarser is None else [0, *accumulate(len(graph.coarser.sample) for graph in graphs)]
+        return Graph(shifted("sample", samples), samples[-1], max(graph.longest for graph in graphs), shifted("edges", rows, 1), **joined,
+                     parent=None if above is None else shifted("parent", above), coarser=coarser)
+
+
+@dataclass
 class Tokens:
     """Vectors with places.
 
-    Dense tokens have equal counts: ``values (B, N, D)``. Packed tokens are ragged and laid end to end: ``values (sum N, D)``
-    with the row's sample in ``sample (sum N)``.
+    Dense tokens have equal counts: ``values (B, N, D)``. Packed tokens are ragged and laid end to end: ``values (sum N, D)``, and
+    ``graph`` says whose they are.
 
     Attributes:
         values: dense ``(B, N, D)`` or packed ``(sum N, D)``.
@@ -22,9 +96,7 @@ class Tokens:
         grid: static shape of the token grid, or None. Mask samplers need it.
         raw: the values that each token covers, ``(B, N, P)``: the target of pixel-type losses.
         lead: ``(B, L, D)`` tokens without a place, such as a class token; they go before the others and are never dropped.
-        sample: packed only, ``(sum N)`` int64, ascending.
-        count: packed only, the number of samples.
-        longest: packed only, at least the number of tokens of the longest sample; collate knows it, so nothing waits for it.
+        graph: packed only: whose each row is, and what hangs together.
     """
 
     values: Tensor
@@ -33,20 +105,17 @@ class Tokens:
     grid: tuple[int, ...] | None = None
     raw: Tensor | None = None
     lead: Tensor | None = None
-    sample: Tensor | None = None
-    count: int | None = None
-    longest: int | None = None
+    graph: Graph | None = None
 
     @property
     def packed(self) -> bool:
-        return self.sample is not None
+        return self.graph is not None
 
     def take(self, index: Tensor) -> Tokens:
         """The tokens at ``index``: ``(B, K)`` per row for dense tokens, flat ``(M,)`` for packed ones. The rest is dropped."""
         pick = (lambda x: x[index]) if self.packed else (lambda x: take(x, index))
-        kept = {name: pick(x) for name in ("values", "where", "valid", "raw", "sample")
-                if (x := getattr(self, name)) is not None}
-        return replace(self, **kept, grid=None)
+        kept = {name: pick(x) for name in ("values", "where", "valid", "raw") if (x := getattr(self, name)) is not None}
+        return replace(self, **kept, grid=None, graph=self.graph and self.graph.take(index))
 
 
 def take(x: Tensor, index: Tensor) -> Tensor:

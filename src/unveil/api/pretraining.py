@@ -26,6 +26,7 @@ from unveil.kinds.kind import Kind
 from unveil.parts.distributed import helper, launched
 from unveil.recipes import recipe as recipes
 from unveil.recipes import scale as scales
+from unveil.recipes.check import find
 from unveil.recipes.kept import save_encoder
 from unveil.recipes.recipe import Recipe
 from unveil.training import measure
@@ -38,7 +39,6 @@ from unveil.training.measure import device
 # What changes no weight, or by rounding alone: how a run is laid out over processes may change when it goes on.
 HARMLESS = ("stop_unhealthy", "memory_share", "checkpoint_every", "snapshots", "logger", "devices", "nodes", "strategy", "compile",
             "cache")
-DEFAULT_METHOD = {"image": "simclr", "signal": "simclr"}
 
 
 @dataclass
@@ -113,8 +113,7 @@ def settle(samples: Samples, kind: Kind, method: str, *, encoder: str | None = N
         trial = recipe.build_method(recipe.build_encoder(spec)).to(here)
         need = measure.step_bytes(trial, kind, samples, training, here)
     except (ValueError, RuntimeError, ArithmeticError) as why:
-        raise Unusable(f"{method} cannot take a step with these settings on samples of {'x'.join(map(str, samples.shape))} with "
-                       f"{samples.channels} channels: {why}") from why
+        raise Unusable(f"{method} cannot take a step with these settings on samples of {samples.looks}: {why}") from why
     measure.refuse_too_large(need, measure.memory_limit(here), training)
     if budget:
         each = measure.seconds_per_step(trial, kind, samples, training, here)
@@ -199,7 +198,7 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
     kind = kind or (options.kind if options else None) or named["kind"]
     options = Options(**(vars(options or Options()) | {"kind": kind}))
     name, records = open_records(data, options, say)
-    method = method or named["method"] or DEFAULT_METHOD[name]
+    method = method or named["method"] or find("kind", name).method
     first = recipes.resolve(method, name, scale=scale, given=given, seed=seed)
     held = prepare(records, first.kind, options, hold_out, seed, say)
     recipe = settle(held.learn, held.kind, method, scale=scale, budget=budget, seed=seed, settings=given)

@@ -77,8 +77,7 @@ def preview(method: str, data, *, encoder: str | None = None, scale: str = "auto
     try:
         facts = _facts(recipe, held, some, steps, say)
     except (ValueError, RuntimeError, ArithmeticError) as why:
-        raise Unusable(f"{name} cannot take a step with these settings on samples of {'x'.join(map(str, some.shape))} with "
-                       f"{some.channels} channels: {why}") from why
+        raise Unusable(f"{name} cannot take a step with these settings on samples of {some.looks}: {why}") from why
     rows = [fact["samples"][i] | {"name": f"{fact['samples'][i]['name']}, step {index + 1}"}
             for i in _evenly(len(some), samples) for index, fact in enumerate(facts)]
     return {"method": name, "kind": kind, "recipe": recipe.to_json(), "given": list(given), "words": _words(facts, some),
@@ -121,11 +120,10 @@ def shown_of(method: Method, some: Samples, step: Watched) -> dict[str, Any]:
     batch = some.batch(torch.arange(len(some)))
     shown = method(batch, step).shown
     tokens, grid = _tokens(method.encoder, batch, shown)
-    views = [view.values for _, made in step.asked for view in made] or [batch.values]
-    draw = lambda values: step.kind.draw(values.float().numpy())
+    views = [view for _, made in step.asked for view in made] or [batch]
     return {"grid": grid, "samples": [
-        {"name": str(some.name(int(batch.ids[i]))), "whole": draw(batch.values[i]),
-         "views": [draw(view[i]) for view in views[:6]]} | {key: places[i] for key, places in tokens.items()}
+        {"name": str(some.name(int(batch.ids[i]))), "whole": step.kind.draw(batch.one(i)),
+         "views": [step.kind.draw(view.one(i)) for view in views[:6]]} | {key: places[i] for key, places in tokens.items()}
         for i in range(len(some))]}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Lock
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from unveil.contracts import Batch, Spec
 from unveil.data.machine import memory_limit, processes, processors
+from unveil.data.packed import Packed
 from unveil.data.records import Unreadable
 from unveil.errors import Unusable
 from unveil.wording import printable
@@ -21,7 +23,7 @@ class Samples:
     """A data set of one kind.
 
     Args:
-        fetch: int64 indices ``(B,)`` -> ``values (B, C, *shape)`` float32 and ``valid (B, *shape)`` or None.
+        fetch: int64 indices ``(B,)`` -> ``values (B, C, *shape)`` float32 and ``valid (B, *shape)`` or None; of packed samples a batch.
         count: number of samples.
         shape: grid of a sample, without channels.
         channels: number of channels.
@@ -46,7 +48,7 @@ class Samples:
         target: what the targets are called.
     """
 
-    def __init__(self, fetch: Callable[[Tensor], tuple[Tensor, Tensor | None]], count: int, *, shape: tuple[int, ...], channels: int,
+    def __init__(self, fetch: Callable[[Tensor], tuple[Tensor, Tensor | None] | Batch], count: int, *, shape: tuple[int, ...], channels: int,
                  axes: tuple[str, ...], spacing: tuple[float, ...], unit: str, labels: np.ndarray | None = None,
                  classes: list[str] | None = None, targets: np.ndarray | None = None, dense: np.ndarray | None = None,
                  groups: np.ndarray | None = None, group_names: Sequence[str] = (), test: np.ndarray | None = None,
@@ -67,10 +69,26 @@ class Samples:
     def batch(self, at: Tensor, keys: Tensor | None = None) -> Batch:
         """Samples at positions ``at (B,)``. ``keys`` are their places in the stream of a run; by default their ids."""
         ids = self.index[at]
+        keys = ids if keys is None else keys
+        if self.packed:
+            return replace(self.fetch(ids), ids=ids, keys=keys)
         values, valid = self.fetch(ids)
         corner = values.new_tensor(values.shape[2:]) * values.new_tensor(self.spacing)
         box = torch.stack([torch.zeros_like(corner), corner]).expand(len(ids), -1, -1)
-        return Batch(values, ids, ids if keys is None else keys, valid, box)
+        return Batch(values, ids, keys, valid, box)
+
+    @property
+    def packed(self) -> bool:
+        """Whether samples have rows of unequal number, such as atoms, instead of a grid."""
+        return isinstance(self.fetch, Packed)
+
+    @property
+    def looks(self) -> str:
+        """What a sample looks like, in a few words."""
+        if self.packed:
+            sizes = self.fetch.sizes[self.index]
+            return f"{int(sizes.min())} to {int(sizes.max())} rows (mean {float(sizes.double().mean()):.1f}) with {self.channels} values"
+        return f"{'x'.join(map(str, self.shape))} with {self.channels} channel{'s' * (self.channels != 1)}"
 
     def subset(self, at: np.ndarray | Tensor) -> Samples:
         """The samples at ``at`` (positions or a bool mask), sharing the data. Ids stay those of the whole."""
@@ -120,14 +138,15 @@ class Samples:
         count, total, square = 0.0, 0.0, 0.0
         for part in at.split(256):
             batch = self.batch(part)
-            values = batch.values.double().transpose(0, 1).flatten(1)
+            values = batch.values.double().transpose(0, 1).flatten(1)  # packed rows are (sum N, C) already
             weight = torch.ones_like(values[:1]) if batch.valid is None else batch.valid.double().flatten()[None]
             count = count + weight.sum()
             total, square = total + (values * weight).sum(1), square + (values.square() * weight).sum(1)
         mean = total / count
         std = (square / count - mean.square()).clamp_min(0).sqrt()
         std = torch.where(std > 1e-8 * (1 + mean.abs()), std, torch.ones_like(std))
-        return Spec(self.channels, self.shape, self.axes, self.spacing, self.unit, tuple(mean.tolist()), tuple(std.tolist()))
+        more = dict(packed=True, edge_channels=self.fetch.edge_channels, code_channels=self.fetch.code_channels) if self.packed else {}
+        return Spec(self.channels, self.shape, self.axes, self.spacing, self.unit, tuple(mean.tolist()), tuple(std.tolist()), **more)
 
 
 def in_memory(values: Tensor, scale: float = 1.0) -> Callable[[Tensor], tuple[Tensor, None]]:

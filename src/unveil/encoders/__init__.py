@@ -2,6 +2,7 @@
 
 TABLE = {
     "transformer": "unveil.encoders.transformer:Transformer",
+    "gin": "unveil.encoders.gin:GIN",
     "conv": "unveil.encoders.conv:ConvNet",
     "pretrained": "unveil.encoders.pretrained:Pretrained",
 }

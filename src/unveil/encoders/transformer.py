@@ -90,7 +90,7 @@ class Transformer(Encoder):
             x, where = take(x, keep), take(where, keep)
             mask = None if mask is None else take(mask, keep)
         if tokens.packed:
-            x, mask, place = to_dense(x, tokens.sample, tokens.count, tokens.longest)
+            x, mask, place = to_dense(x, tokens.graph.sample, tokens.graph.count, tokens.graph.longest)
         lead = 0 if self.class_token is None else 1
         seen = mask
         if lead:
@@ -106,13 +106,13 @@ class Transformer(Encoder):
         pooled = x[:, 0] if lead else pool(local, mask)
         if place is not None:
             local, hidden, mask = local.flatten(0, 1)[place], [h.flatten(0, 1)[place] for h in hidden], tokens.valid
-        return Features(local, pooled, hidden, where, mask)
+        return Features(local, pooled, hidden, where, mask, tokens.graph)
 
     def _turns(self, tokens: Tokens, keep: Tensor | None) -> tuple[Tensor, Tensor]:
         """Rotary turns of the kept tokens, shaped to meet ``(B, heads, N, D / heads)``; a class token is not turned."""
         place = self._coordinates(tokens)
         if tokens.packed:
-            place, _, _ = to_dense(place, tokens.sample, tokens.count, tokens.longest)
+            place, _, _ = to_dense(place, tokens.graph.sample, tokens.graph.count, tokens.graph.longest)
         if keep is not None:
             place = take(place.expand(len(keep), -1, -1), keep)
         cos, sin = rotary(place, self.width // self.heads)

@@ -2,5 +2,6 @@
 
 TABLE = {
     "image": "unveil.kinds.image:Image",
+    "graph": "unveil.kinds.graph:Graph",
     "signal": "unveil.kinds.signal:Signal",
 }

@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,10 +23,16 @@ class Kind:
 
     Attributes:
         name: as in ``--kind``.
+        offers: what its samples have for encoders to read, see ``Encoder.reads``.
+        encoder: that reads it where nothing else is asked for.
+        method: that teaches where nothing else is asked for.
         corruptions: names that :meth:`corrupt` knows.
     """
 
     name: ClassVar[str]
+    offers: frozenset[str] = frozenset({"grid"})
+    encoder: ClassVar[str] = "transformer"
+    method: ClassVar[str] = "simclr"
     corruptions: ClassVar[tuple[str, ...]] = ()
 
     def open(self, records: Records) -> Samples:
@@ -67,19 +72,26 @@ class Kind:
             raise Unusable(f"{self.name} data know no corruption {name!r}{nearest(name, self.corruptions)}")
         if not isinstance(severity, int) or not 1 <= severity <= 5:
             raise Unusable(f"the severity of {name} is {severity!r}; it must be 1, 2, 3, 4 or 5")
-        values = self.corrupted(batch, name, severity, generator)
-        return replace(batch, values=values if batch.valid is None else values * batch.valid[:, None])
+        changed = self.corrupted(batch, name, severity, generator)
+        if isinstance(changed, Batch):
+            return changed
+        return replace(batch, values=changed if batch.valid is None else changed * batch.valid[:, None])
 
-    def corrupted(self, batch: Batch, name: str, severity: int, generator: Generator) -> Tensor:
-        """New values for :meth:`corrupt`, which has checked the name and the severity and keeps missing values at 0."""
+    def corrupted(self, batch: Batch, name: str, severity: int, generator: Generator) -> Tensor | Batch:
+        """New values for :meth:`corrupt`, which has checked the name and the severity and keeps missing values at 0; a new batch where more
+        than values changes."""
         raise NotImplementedError
 
     def statistics(self, batch: Batch) -> Tensor:
         """The field's plain features ``(B, F)`` without a network: the control beside every judgement."""
         raise NotImplementedError
 
-    def draw(self, values: np.ndarray) -> str:
-        """One sample ``(C, *shape)`` as an image tag or SVG, at most about 200 pixels wide."""
+    def flat(self, batch: Batch) -> Tensor:
+        """Samples as one row of numbers each ``(B, F)``, as they are: what the control "raw + PCA" reads."""
+        return batch.values.flatten(1)
+
+    def draw(self, sample: Tensor | Batch) -> str:
+        """One sample, as :meth:`unveil.contracts.Batch.one` gives it, as an image tag or SVG, at most about 200 pixels wide."""
         raise NotImplementedError
 
     def planted(self, count: int, generator: Generator) -> Samples:

@@ -29,22 +29,25 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(width))
         self.register_buffer("running_var", torch.ones(width))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """``x (B, width, ...)``; rows that are not ``valid (B)`` have no part in the statistics."""
         if not self.training:
             return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        if world() == 1:
+        if world() == 1 and valid is None:
             return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias,
                                             training=True, momentum=self.momentum, eps=self.eps)
         wide = x.double() if x.dtype == torch.float64 else x.float()
         axes = [axis for axis in range(x.dim()) if axis != 1]
-        count = global_sum(torch.tensor(float(x.numel() // x.shape[1]), device=x.device, dtype=wide.dtype))
         shape = [-1 if axis == 1 else 1 for axis in range(x.dim())]
-        mean = global_sum(wide.sum(axes)) / count
+        part = wide.new_ones(len(x)) if valid is None else valid.to(wide.dtype)
+        count = global_sum(part.sum() * (x[0].numel() // x.shape[1])).clamp_min(1)
+        part = part.view(-1, *[1] * (x.dim() - 1))
+        mean = global_sum((wide * part).sum(axes)) / count
         centred = wide - mean.view(shape)
-        var = global_sum(centred.square().sum(axes)) / count
+        var = global_sum((centred.square() * part).sum(axes)) / count
         with torch.no_grad():
             self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
-            self.running_var.lerp_((var * count / (count - 1)).to(self.running_var), self.momentum)
+            self.running_var.lerp_((var * count / (count - 1).clamp_min(1)).to(self.running_var), self.momentum)
         out = centred * (var + self.eps).rsqrt().view(shape)
         if self.weight is not None:
             out = out * self.weight.view(shape) + self.bias.view(shape)
@@ -56,7 +59,7 @@ class Standardise(nn.Module):
 
     def __init__(self, spec: Spec):
         super().__init__()
-        shape = (-1, *(1 for _ in spec.shape))
+        shape = (-1, *(1 for _ in spec.shape))  # packed rows have their channels last
         self.register_buffer("mean", torch.tensor(spec.mean).view(shape))
         self.register_buffer("std", torch.tensor(spec.std).view(shape))
 

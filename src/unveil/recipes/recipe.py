@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -15,7 +15,7 @@ from unveil.contracts import Encoder, Method, Spec
 from unveil.errors import Unusable, nearest
 from unveil.kinds.kind import Kind
 from unveil.randomness import key
-from unveil.recipes.check import brief, checked, find
+from unveil.recipes.check import TABLES, brief, checked, find
 from unveil.training.settings import Training
 
 SECTIONS = ("kind", "encoder", "method", "train")
@@ -48,6 +48,15 @@ class Recipe:
         return build("kind", self.kind)
 
     def build_encoder(self, spec: Spec) -> Encoder:
+        """With initial weights from the seed.
+
+        Raises:
+            Unusable: where it reads what samples of this kind do not have.
+        """
+        kind = self.build_kind()
+        if lacks := find("encoder", self.encoder["name"]).reads - kind.offers:
+            raise Unusable(f"the encoder {self.encoder['name']} reads {' and '.join(sorted(lacks))}, which {kind.name} data do not offer: "
+                           f"{fitting('encoder', lambda other: other.reads <= kind.offers)}")
         return build_encoder(self.encoder, spec, self.seed)
 
     def build_method(self, encoder: Encoder) -> Method:
@@ -58,8 +67,9 @@ class Recipe:
         """
         lacks = find("method", self.method["name"]).needs - encoder.supports
         if lacks:
-            raise Unusable(f"{self.method['name']} needs an encoder that supports {', '.join(sorted(lacks))}; "
-                           f"{self.encoder['name']} does not: use --encoder transformer")
+            needs, offers = find("method", self.method["name"]).needs, self.build_kind().offers
+            raise Unusable(f"{self.method['name']} needs an encoder that supports {', '.join(sorted(lacks))}; {self.encoder['name']} does "
+                           f"not: {fitting('encoder', lambda other: other.reads <= offers and needs <= other.supports)}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key(self.seed, "method") >> 1)
             return build("method", self.method, encoder)
@@ -69,6 +79,12 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def fitting(section: str, fits: Callable[[type], bool]) -> str:
+    """What to choose instead: the names under which ``fits`` is true."""
+    found = [name for name in TABLES[section] if fits(find(section, name))]
+    return "use " + " or ".join(f"--{section} {name}" for name in found) if found else f"there is no {section} that can"
 
 
 def build(section: str, settings: Mapping[str, Any], *first):
@@ -114,8 +130,9 @@ def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, 
     if user["encoder"].get("name", "").startswith("hf:"):
         user["encoder"] |= {"name": "pretrained", "source": user["encoder"]["name"].removeprefix("hf:")}
     base = sections(from_file(method, kind, "published" if scale == "published" else "small"))
-    chosen = user["encoder"].get("name", base["encoder"].get("name", "transformer"))
-    if chosen != base["encoder"].get("name", "transformer"):
+    usual = base["encoder"].get("name", find("kind", kind).encoder)
+    chosen = user["encoder"].get("name", usual)
+    if chosen != usual:
         base["encoder"] = {}
     parts = {}
     for section, name in (("kind", kind), ("encoder", chosen), ("method", method)):

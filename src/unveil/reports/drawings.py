@@ -25,7 +25,7 @@ class Drawings(dict):
         """Draws the sample at a position; its id."""
         name = str(int(samples.index[at]))
         if name not in self:
-            self[name] = self.kind.draw(samples.batch(torch.tensor([at])).values[0].numpy())
+            self[name] = self.kind.draw(samples.batch(torch.tensor([at])).one(0))
         return name
 
     def told(self, samples: Samples, at: int) -> dict[str, Any]:

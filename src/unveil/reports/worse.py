@@ -25,7 +25,7 @@ Held = Mapping[str, Any]
 LEARN, SCORE = 5_000, 5_000  # samples to learn from and to score on, at most
 PLACES, SHOWN = 12, 12  # rows and samples on the page
 LEVEL = 0.05
-PLAIN = {"statistics": lambda run: Way(run.encoder.kind.statistics), "raw + PCA": lambda run: Way(raw(run.parts.train))}
+PLAIN = {"statistics": lambda run: Way(run.encoder.kind.statistics), "raw + PCA": lambda run: Way(raw(run.parts.train, run.encoder.kind))}
 
 
 def compare(run: Run, drawings: Drawings) -> dict[str, Any]:

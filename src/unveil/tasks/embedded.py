@@ -62,10 +62,10 @@ def frozen(encoder: Encoder) -> Callable[[Batch], Tensor]:
     return lambda batch: encoder.eval()(batch).pooled
 
 
-def raw(samples: Samples, limit: int = 4096, components: int = 128) -> Callable[[Batch], Tensor]:
-    """The control without a network: raw values on their leading principal axes, fitted on ``samples``."""
+def raw(samples: Samples, kind, limit: int = 4096, components: int = 128) -> Callable[[Batch], Tensor]:
+    """The control without a network: what ``kind`` calls the plain values, on their leading principal axes, fitted on ``samples``."""
     at = torch.linspace(0, len(samples) - 1, min(limit, len(samples))).long().unique()
-    values = torch.cat([samples.batch(part).values.flatten(1) for part in at.split(512)])
+    values = torch.cat([kind.flat(samples.batch(part)) for part in at.split(512)])
     centre = values.mean(0)
     axes = torch.linalg.svd(values - centre, full_matrices=False).Vh[:components].T
-    return lambda batch: (batch.values.flatten(1) - centre.to(batch.values)) @ axes.to(batch.values)
+    return lambda batch: (kind.flat(batch) - centre.to(batch.values)) @ axes.to(batch.values)

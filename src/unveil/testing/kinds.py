@@ -43,7 +43,7 @@ def check_kind(kind_class: type[Kind], **settings: Any) -> None:
         f"{kind.name}: statistics must be finite (batch, figures), they are {tuple(figures.shape)}"
     alone = torch.cat([kind.statistics(_rows(batch, slice(i, i + 1))) for i in range(len(batch))])
     assert torch.allclose(figures, alone, rtol=1e-4, atol=1e-5), f"{kind.name}: the statistics of a sample depend on its batch"
-    drawn = kind.draw(batch.values[0].numpy())
+    drawn = kind.draw(batch.one(0))
     assert drawn.lstrip().startswith("<") and drawn.rstrip().endswith(">"), f"{kind.name}: draw must give an image tag or SVG"
     fixed = kind.fixed(train)
     again = kind_class(**fixed)

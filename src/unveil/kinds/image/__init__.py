@@ -145,7 +145,8 @@ class Image(Kind):
         return torch.cat([x.mean((2, 3)), x.std((2, 3)), histogram.flatten(1) / bins.shape[-1],
                           F.adaptive_avg_pool2d(grey, 4).flatten(1), edges], 1)
 
-    def draw(self, values: np.ndarray) -> str:
+    def draw(self, sample: Tensor) -> str:
+        values = sample.numpy()
         low, high = (0.0, 1.0) if values.min() >= 0 and values.max() <= 1 else (float(values.min()), float(values.max()))
         shown = (255 * (values - low) / max(high - low, 1e-9)).clip(0, 255).astype(np.uint8)
         picture = Picture.fromarray(np.moveaxis(shown[:3], 0, -1)) if len(shown) >= 3 else Picture.fromarray(shown[0])

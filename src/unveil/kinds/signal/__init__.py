@@ -158,7 +158,8 @@ class Signal(Kind):
         x = batch.values
         return torch.cat([x.mean(-1), x.std(-1), x.amin(-1), x.amax(-1), x.diff(dim=-1).abs().mean(-1)], 1)
 
-    def draw(self, values: np.ndarray) -> str:
+    def draw(self, sample: Tensor) -> str:
+        values = sample.numpy()
         height, width = 12 * len(values), 120
         lines = []
         for row, x in enumerate(values[:8]):
