@@ -10,4 +10,5 @@ TABLE = {
     "bootleg": "unveil.methods.bootleg:Bootleg",
     "lejepa": "unveil.methods.lejepa:LeJEPA",
     "graphmae": "unveil.methods.graphmae:GraphMAE",
+    "hi-gmae": "unveil.methods.hi_gmae:HiGMAE",
 }

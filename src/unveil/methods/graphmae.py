@@ -46,6 +46,7 @@ class GraphMAE(Method):
         self.decode = Message(decoder, encoder.width, encoder.spec.channels, edge_channels=encoder.spec.edge_channels, closing=False)
 
     def forward(self, batch: Batch, step: Step) -> Output:
+        batch, = step.view(batch)
         graph, draw = batch.graph, step.generator("masks")
         there = torch.ones_like(graph.sample, dtype=torch.bool) if batch.valid is None else batch.valid
         hidden = random_share(there, self.ratio, graph, draw, batch.keys)
