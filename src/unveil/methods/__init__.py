@@ -9,4 +9,5 @@ TABLE = {
     "i-jepa": "unveil.methods.ijepa:IJEPA",
     "bootleg": "unveil.methods.bootleg:Bootleg",
     "lejepa": "unveil.methods.lejepa:LeJEPA",
+    "graphmae": "unveil.methods.graphmae:GraphMAE",
 }
