@@ -3,6 +3,8 @@
 TABLE = {
     "transformer": "unveil.encoders.transformer:Transformer",
     "gin": "unveil.encoders.gin:GIN",
+    "equivariant": "unveil.encoders.equivariant:Equivariant",
+    "painn": "unveil.encoders.painn:PaiNN",
     "conv": "unveil.encoders.conv:ConvNet",
     "pretrained": "unveil.encoders.pretrained:Pretrained",
 }
