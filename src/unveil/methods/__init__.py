@@ -10,4 +10,6 @@ TABLE = {
     "bootleg": "unveil.methods.bootleg:Bootleg",
     "lejepa": "unveil.methods.lejepa:LeJEPA",
     "graphmae": "unveil.methods.graphmae:GraphMAE",
+    "coordinate-denoising": "unveil.methods.coordinate_denoising:CoordinateDenoising",
+    "scd": "unveil.methods.scd:SCD",
 }
