@@ -6,6 +6,8 @@ TABLE = {
     "gcn": "unveil.encoders.gin:GCN",
     "gat": "unveil.encoders.gin:GAT",
     "hierarchical": "unveil.encoders.hierarchical:HierarchicalNet",
+    "equivariant": "unveil.encoders.equivariant:Equivariant",
+    "painn": "unveil.encoders.painn:PaiNN",
     "conv": "unveil.encoders.conv:ConvNet",
     "pretrained": "unveil.encoders.pretrained:Pretrained",
 }

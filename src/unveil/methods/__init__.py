@@ -11,4 +11,6 @@ TABLE = {
     "lejepa": "unveil.methods.lejepa:LeJEPA",
     "graphmae": "unveil.methods.graphmae:GraphMAE",
     "hi-gmae": "unveil.methods.hi_gmae:HiGMAE",
+    "coordinate-denoising": "unveil.methods.coordinate_denoising:CoordinateDenoising",
+    "scd": "unveil.methods.scd:SCD",
 }
