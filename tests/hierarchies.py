@@ -61,7 +61,8 @@ def random_graphs(sizes, seed=0, channels=5, edge_channels=0, levels=1, code=4):
     state, made = np.random.RandomState(seed), []
     for size in sizes:
         pairs = [(int(state.randint(node)), node) for node in range(1, size)]
-        pairs += [(int(a), int(b)) for a, b in state.randint(size, size=(size // 4, 2)) if a != b and (a, b) not in pairs and (b, a) not in pairs]
+        closing = {(int(min(pair)), int(max(pair))) for pair in state.randint(size, size=(size // 4, 2)) if pair[0] != pair[1]}
+        pairs += sorted(closing - set(pairs))
         edges = np.array([*pairs, *((b, a) for a, b in pairs)], np.int64).reshape(-1, 2).T
         values = None if not edge_channels else np.concatenate([state.standard_normal((len(pairs), edge_channels))] * 2).astype(np.float32)
         made.append(with_hierarchy(Structure(state.standard_normal((size, channels)).astype(np.float32), edges, values), levels, code))

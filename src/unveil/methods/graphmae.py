@@ -18,8 +18,8 @@ class GraphMAE(Method):
     """Masked graph autoencoder (Hou et al. 2022, arXiv 2205.10803).
 
     Of each graph a random share of the nodes gets a learned token in place of its features, and a share of these the features of a
-    random node of the same graph. What the encoder says of hidden nodes is hidden again before one layer of messages decodes, so that they are
-    reconstructed from their neighbours. The error is a power of one less the cosine.
+    random node of the same graph. What the encoder says of hidden nodes is hidden again before one layer of messages decodes, so that
+    they are reconstructed from their neighbours. The error is a power of one less the cosine.
 
     Shares are taken graph by graph, not of the whole batch, so that a graph is masked alike in any batch.
 

@@ -18,8 +18,8 @@ SMALLEST = 32  # rows that the smallest samples are filled up to
 class Rooms:
     """Packed rows brought side by side with those of samples of like size.
 
-    The rooms hold 32, 64, 128 ... rows, the last one as many as the largest sample has, and a sample goes to the smallest that it fits in. So
-    a sample of n rows takes fewer than 2n, or 32, and its pairs fewer than 4n^2, or 1,024, whatever else is in the batch.
+    The rooms hold 32, 64, 128 ... rows, the last one as many as the largest sample has, and a sample goes to the smallest that it fits
+    in. So a sample of n rows takes fewer than 2n, or 32, and its pairs fewer than 4n^2, or 1,024, whatever else is in the batch.
 
     Attributes:
         index: of each room ``(samples, size)``, which row stands there.
@@ -64,9 +64,9 @@ class Rooms:
 
 
 class Mixer(nn.Module):
-    """A transformer layer between the rows of each sample: they are brought to ``width`` less the code's, their code is set beside them, then
-    pre-norm attention and a two-layer network are added (the coarsest level of Hi-GMAE). Rows that are not seen go through as they are,
-    and no row attends to them.
+    """A transformer layer between the rows of each sample: they are brought to ``width`` less the code's, their code is set beside them,
+    then pre-norm attention and a two-layer network are added (the coarsest level of Hi-GMAE). Rows that are not seen go through as they
+    are, and no row attends to them.
 
     Args:
         width: D.
