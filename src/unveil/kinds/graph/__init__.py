@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -28,6 +30,7 @@ class Graph(Kind):
     offers = frozenset({"edges"})
     encoder = "gin"
     method = "graphmae"
+    light: ClassVar[dict[str, Any]] = {"area": (1.0, 1.0), "strength": 0.0}  # a molecule less an atom is another molecule
 
     def __init__(self):
         self.rest: Tensor | None = None
