@@ -13,9 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.contracts import Encoder, Method
-from unveil.encoders.transformer import Transformer
 from unveil.kinds.kind import Kind
-from unveil.kinds.signal import Signal
 from unveil.parts.blocks import Drop
 from unveil.parts.teacher import Teacher
 from unveil.recipes.kept import load_encoder, save_encoder
@@ -24,14 +22,14 @@ from unveil.testing.learning import SEEDS, Learned, check_learning, check_twin
 from unveil.testing.ops import watched
 
 
-def check_method(method_class: type[Method], kind: Kind | None = None, *, encoder: type[Encoder] = Transformer,
+def check_method(method_class: type[Method], kind: Kind | None = None, *, encoder: type[Encoder] | None = None,
                  settings: dict[str, Any] | None = None, seeds: Sequence[int] = SEEDS, learning: bool = True) -> list[Learned]:
     """All checks of a method: its output, gradients, draws, waits, exact resume, saving; that it learns; that its twins do not.
 
     Args:
         method_class: its ``tiny`` are the settings for a small encoder, its ``twins`` those under which it must fail.
-        kind: what it is checked on; None for signals of 64 values.
-        encoder: class, whose ``tiny`` settings are taken.
+        kind: what it is checked on; None for the first that a fitting encoder reads.
+        encoder: class, whose ``tiny`` settings are taken; None for the first that supports what the method needs.
         settings: of the method, over ``tiny``.
         seeds: for the checks that learn, at least two.
         learning: also train, which takes some seconds a seed.
@@ -42,7 +40,7 @@ def check_method(method_class: type[Method], kind: Kind | None = None, *, encode
     Raises:
         AssertionError: with what is wrong.
     """
-    cell = Cell(method_class, kind or Signal(window=64), encoder, settings or {})
+    cell = Cell(method_class, kind, encoder, settings or {})
     for check in (check_output, check_gradients, check_draws, check_waits, check_resume, check_saving):
         check(cell)
     if not learning:
@@ -107,7 +105,8 @@ def check_draws(cell: Cell) -> None:
 def check_waits(cell: Cell, sizes: tuple[int, int] = (8, 16)) -> None:
     """A step never waits for the device, and makes as many operations at any batch size.
 
-    The step is made twice and the second counts: tables that are made once and kept may wait.
+    The step is made twice and the second counts: tables that are made once and kept may wait, and so may the search for neighbours of an
+    encoder that says why.
     """
     counts = []
     for size in sizes:
@@ -119,7 +118,7 @@ def check_waits(cell: Cell, sizes: tuple[int, int] = (8, 16)) -> None:
             method.zero_grad()
 
         update()
-        count, waits = watched(update)
+        count, waits = watched(update, cell.encoder.waits)
         assert not waits, f"{cell}: a step waits for the device, by {_some(waits)}"
         counts.append(count)
     assert counts[1] <= counts[0], (f"{cell}: a step of {sizes[0]} samples makes {counts[0]} operations, one of {sizes[1]} makes "
