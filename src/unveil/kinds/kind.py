@@ -29,6 +29,7 @@ class Kind:
         encoder: that reads it where nothing else is asked for.
         method: that teaches where nothing else is asked for.
         corruptions: names that :meth:`corrupt` knows.
+        light: settings of :meth:`view` under which a sample keeps what its label says: networks are trained on labels with them.
     """
 
     name: ClassVar[str]
@@ -38,6 +39,7 @@ class Kind:
     encoder: ClassVar[str] = "transformer"
     method: ClassVar[str] = "simclr"
     corruptions: ClassVar[tuple[str, ...]] = ()
+    light: ClassVar[dict[str, Any]] = {"area": (0.7, 1.0), "strength": 0.5}
 
     def open(self, records: Records) -> Samples:
         """Records to samples, without reading more than is needed to know what they look like.

@@ -13,7 +13,8 @@ from unveil.tasks.result import interval
 def scores(rows: Iterable[dict[str, Any]], arm: str, task: str, features: str, labels: int | None) -> dict[tuple[int, str], float]:
     """Mean over draws for each (seed, split)."""
     return {(row["seed"], fold["split"]): float(np.mean(score["values"])) for row in rows if row["arm"] == arm for fold in row["folds"]
-            for score in fold["scores"] if (score["task"], score["features"], score["labels"]) == (task, features, labels)}
+            for score in fold["scores"]
+            if (score["task"], score["features"], score["labels"], score.get("metric", "accuracy")) == (task, features, labels, "accuracy")}
 
 
 def mean(found: dict) -> tuple[float, float, float]:
