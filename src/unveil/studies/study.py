@@ -333,8 +333,10 @@ def _judged_on(parts: Split, most: int | None) -> Split:
 
 
 def _rounded(score: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a result as a row holds them, which is committed and should stay small."""
-    return {name: np.round(score[name], 4).tolist() for name in ("value", "low", "high", "values", "parts")}
+    """The figures of a result as a row holds them, committed and small: shares to four places, others to six digits."""
+    near = (lambda x: round(x, 4)) if score["unit"] == "share" else (lambda x: float(f"{x:.6g}"))
+    ends = {name: None if score[name] is None else near(score[name]) for name in ("value", "low", "high")}
+    return ends | {name: [near(x) for x in score[name]] for name in ("values", "parts")}
 
 
 def _controls(recipe: Recipe, encoder: Encoder, parts: Split, home: Path, how: dict[str, Any]) -> list[dict[str, Any]]:

@@ -141,15 +141,18 @@ def untestable(study: Study, rows: Rows, arm: str) -> str:
 
 def paired(rows: Iterable[dict[str, Any]], ours: tuple[str, Figure, str], theirs: tuple[str, Figure, str],
            labels: int | None) -> np.ndarray:
-    """By how much one (arm, figure, features) is better than another: ``(seeds, parts)``, parts being those of all splits. Seeds in which
-    the two do not have the same parts are left out."""
+    """By how much one (arm, figure, features) is better than another: ``(seeds, parts)``, parts being those of all splits. Seeds whose
+    parts are others than those of most are left out."""
     table: dict[tuple[str, Figure, str], dict[int, list[float]]] = {ours: {}, theirs: {}}
     rows = list(rows)
     for row in rows:
         for one, found in table.items():
             if row["arm"] == one[0]:
                 found[row["seed"]] = [part for _, score in held(row, *one[1:], labels) for part in score["parts"]]
-    seeds = [seed for seed in sorted(set(table[ours]) & set(table[theirs])) if len(table[ours][seed]) == len(table[theirs][seed]) > 0]
+    both = sorted(set(table[ours]) & set(table[theirs]))
+    counts = [len(found[seed]) for seed in both for found in table.values()]
+    most = max(counts, key=counts.count, default=0)
+    seeds = [seed for seed in both if len(table[ours][seed]) == len(table[theirs][seed]) == most > 0]
     return facts(rows, ours[1])[1] * np.array([np.subtract(table[ours][seed], table[theirs][seed]) for seed in seeds])
 
 
