@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.data.options import Options
 from unveil.data.records import Records
 
 
@@ -92,6 +93,11 @@ def _fashion(folder: Path) -> Records:
                    labels=np.array(_FASHION)[labels], test=np.arange(len(images)) >= 60_000)
 
 
+def _mutag(folder: Path) -> Records:
+    from unveil.data.readers import tudataset  # which imports torch, and names of sets are asked for without it
+    return tudataset.read(folder, Options())
+
+
 TABLE: dict[str, Builtin] = {
     "watch": Builtin(
         kind="signal", about="7 shoulder exercises of 10 people, accelerometer and gyroscope of a wrist watch at 50 Hz",
@@ -107,4 +113,14 @@ TABLE: dict[str, Builtin] = {
                "t10k-labels-idx1-ubyte.gz": "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05"}, read=_fashion,
         debian="dataset-fashion-mnist", folder="/usr/share/datasets/fashion-mnist",
         address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"),
+    "mutag": Builtin(
+        kind="graph", about="188 molecules as graphs, 125 of them mutagenic; nodes are atoms of 7 elements, edges bonds of 4 sorts",
+        licence="of the files not stated (TU Dortmund collection); the package grakel that carries them is BSD-3-Clause",
+        citation="Debnath et al., J. Med. Chem. 34 (1991) 786; Morris et al., TUDataset, arXiv 2007.08663",
+        files={"MUTAG_A.txt": "d9656ca7493f3445d737c711710bb36fd432dddd1c0ea32e1d4713c86ebd28e2",
+               "MUTAG_edge_labels.txt": "4669ce755075ff86c3240709345745886400908fa637a49310459b9c267b3e56",
+               "MUTAG_graph_indicator.txt": "7d520a4d6c7961c0cdeabe076d8fe27e795b6d373485c9a2b744987e560a2056",
+               "MUTAG_graph_labels.txt": "a1518ea39ba3426bd42f57396b9c4baffe68e9adc718caeeab0119c6591a5f2c",
+               "MUTAG_node_labels.txt": "678f429965490e84dd27713017538c995fc05d1621beac910848b600015ee863"}, read=_mutag,
+        wheel="grakel==0.1.11", folder="grakel/tests/data/MUTAG"),
 }

@@ -9,4 +9,7 @@ TABLE = {
     "i-jepa": "unveil.methods.ijepa:IJEPA",
     "bootleg": "unveil.methods.bootleg:Bootleg",
     "lejepa": "unveil.methods.lejepa:LeJEPA",
+    "graphmae": "unveil.methods.graphmae:GraphMAE",
+    "coordinate-denoising": "unveil.methods.coordinate_denoising:CoordinateDenoising",
+    "scd": "unveil.methods.scd:SCD",
 }

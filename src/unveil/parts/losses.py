@@ -105,3 +105,19 @@ def masked_mean(error: Tensor, valid: Tensor | None) -> Tensor:
         return error.mean()
     weight = valid.to(error.dtype)
     return global_mean((error * weight).sum(), weight.sum())
+
+
+@full_precision
+def scaled_cosine(answer: Tensor, goal: Tensor, power: float, asked: Tensor) -> Tensor:
+    """Scaled cosine error (Hou et al. 2022, eq. 2): ``(1 - cos(answer_i, goal_i))^power``, the mean over the rows that ``asked`` admits on all
+    processes; 0 where none is asked.
+
+    Args:
+        answer: ``(N, D)``.
+        goal: ``(N, D)``.
+        power: at 1 or above; larger ones make little of what is nearly right.
+        asked: bool ``(N)``.
+    """
+    error = (1 - F.cosine_similarity(answer, goal, dim=-1)).clamp_min(0) ** power
+    weight = asked.to(error.dtype)
+    return global_mean((error * weight).sum(), global_sum(weight.sum()).clamp_min(1) / world())

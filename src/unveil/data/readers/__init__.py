@@ -6,4 +6,4 @@ A module whose paths differ in what they hold may also say ``kinds(path)``: whic
 ``detect`` and stands in place of ``KINDS``.
 """
 
-TABLE = ["pictures", "tables", "series", "arrays", "shards", "hub"]
+TABLE = ["pictures", "tudataset", "tables", "series", "arrays", "shards", "hub"]

@@ -11,13 +11,20 @@ from torch import Tensor
 from unveil.contracts import Batch
 from unveil.data.packed import Packed, Structure
 from unveil.data.samples import Samples
+from unveil.kinds.graph.planted import textures
+from unveil.kinds.graph.view import kept_nodes, other_features, without_edges
 from unveil.kinds.kind import Kind
 from unveil.randomness import Generator
 from unveil.tokens import pool
 
 
 class Graph(Kind):
-    """Graphs, such as molecules or networks of people: nodes with features, and edges that may have features."""
+    """Graphs, such as molecules or networks of people: nodes with features, and edges that may have features.
+
+    Attributes:
+        rest: mean of each feature ``(C)`` over the data that were opened last; None before.
+        spread: its deviation.
+    """
 
     name = "graph"
     offers = frozenset({"edges"})
@@ -25,8 +32,27 @@ class Graph(Kind):
     method = "graphmae"
     light: ClassVar[dict[str, Any]] = {"area": (1.0, 1.0), "strength": 0.0}  # a molecule less an atom is another molecule
 
+    def __init__(self):
+        self.rest: Tensor | None = None
+        self.spread: Tensor | None = None
+
     def fixed(self, samples: Samples) -> dict[str, object]:
         return {}
+
+    def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
+             generator: Generator) -> list[Batch]:
+        """A part of the nodes, ``area`` of them; then at strength 1 a tenth of the edges dropped and a tenth of the nodes with random features,
+        as usual in the field. A graph has no resolution, so ``size`` changes nothing, and no exact symmetry but the order of its nodes,
+        which encoders do not see."""
+        return [self._one_view(batch, area, strength, generator) for _ in range(count)]
+
+    def _one_view(self, batch: Batch, area: tuple[float, float], strength: float, generator: Generator) -> Batch:
+        if area != (1.0, 1.0):
+            batch = kept_nodes(batch, area, generator)
+        if strength > 0:
+            batch = without_edges(batch, min(1.0, 0.1 * strength), generator)
+            batch = other_features(batch, min(1.0, 0.1 * strength), self.rest, self.spread, generator)
+        return batch
 
     def flat(self, batch: Batch) -> Tensor:
         """Number of nodes, and sums of node features."""
@@ -35,18 +61,11 @@ class Graph(Kind):
         return torch.cat([sizes.float(), sizes * pool(batch.values, sample=graph.sample, count=graph.count)], 1)
 
     def planted(self, count: int, generator: Generator) -> Samples:
-        """Trees of random shape on which one of four small motifs hangs; its label is the motif."""
-        motifs = [[(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 0)], [(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (4, 2)],
-                  [(0, 1), (0, 2), (0, 3), (0, 4), (0, 5)], [(0, 1), (1, 2), (2, 3), (3, 0), (0, 2), (3, 4), (4, 5)]]
-        label = np.arange(count) % 4
-        made = [_planted(motifs[label[i]], generator.integers(0, 1 << 30, 24, keys=torch.tensor([i]))[0].numpy()) for i in range(count)]
-        return Samples(Packed(made), count, shape=(), channels=4, axes=(), spacing=(), unit="", labels=label, classes=["a", "b", "c", "d"],
-                       groups=np.arange(count) // 4 % 8)
+        """Four ways in which types of nodes go together; see :func:`.planted.textures`."""
+        made, label = textures(count, generator)
+        return self._samples(made, labels=label, classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)
 
-
-def _planted(motif: list[tuple[int, int]], draws: np.ndarray) -> Structure:
-    size = 10 + int(draws[0]) % 6
-    pairs = motif + [(node, int(draws[node]) % node) for node in range(6, size)]
-    edges = np.array([*pairs, *((b, a) for a, b in pairs)]).T
-    degree = np.bincount(edges[0], minlength=size)
-    return Structure(np.eye(4, dtype=np.float32)[np.clip(degree, 1, 4) - 1], edges)
+    def _samples(self, structures: list[Structure], **known) -> Samples:
+        packed = Packed(structures)
+        self.rest, self.spread = packed.values.mean(0), packed.values.std(0, correction=0)
+        return Samples(packed, len(structures), shape=(), channels=packed.values.shape[1], axes=(), spacing=(), unit="", **known)
