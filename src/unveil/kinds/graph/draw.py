@@ -25,9 +25,10 @@ def drawing(sample: Batch) -> str:
     inside = (number[edges] >= 0).all(0)
     pairs, left = number[edges[:, inside]], left[inside]
     place = layout(distances(len(shown), pairs, len(shown)))
-    radius = float(np.clip(30 / max(len(shown), 1) ** 0.5, 2.2, 6))
+    bond = np.sqrt(np.square(place[pairs[0]] - place[pairs[1]]).sum(-1)).mean() if pairs.size else 16.0
+    radius = float(np.clip(0.27 * bond, 1.8, 5))
     colour = _colours(sample.values.cpu().numpy())[shown]
-    ground = [_ground(place, pairs, group[shown], radius * (3.4 + 1.6 * level)) for level, group in enumerate(_groups(graph))]
+    ground = [_ground(place, pairs, group[shown], level, radius) for level, group in enumerate(_groups(graph))]
     ways = pairs[0] < pairs[1]
     lines = [_lines(place, pairs[:, ways & keep], f"bond{' gone' * gone}") for keep, gone in ((~left, True), (left, False))]
     dots = "".join(f'<circle class="node n{c}{"" if there else " gone"}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
@@ -91,10 +92,10 @@ def _groups(graph) -> list[np.ndarray]:
     return found
 
 
-def _ground(place: np.ndarray, pairs: np.ndarray, group: np.ndarray, width: float) -> str:
-    """Broad soft lines between the nodes of each group."""
+def _ground(place: np.ndarray, pairs: np.ndarray, group: np.ndarray, level: int, radius: float) -> str:
+    """Broad soft lines between the nodes of each group, the broader and softer the coarser the level."""
     among = pairs[:, (group[pairs[0]] == group[pairs[1]]) & (pairs[0] < pairs[1])]
-    return _lines(place, among, "ground", f' stroke-width="{width:.1f}"')
+    return _lines(place, among, f"ground{' far' * (level > 0)}", f' stroke-width="{radius * (3.4 + 1.8 * level):.1f}"')
 
 
 def _lines(place: np.ndarray, pairs: np.ndarray, kind: str, more: str = "") -> str:
