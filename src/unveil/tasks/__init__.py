@@ -13,6 +13,8 @@ TABLE = {
     "shift": "unveil.tasks.shift:Shift",
     "calibration": "unveil.tasks.calibration:Calibration",
     "attentive": "unveil.tasks.attentive:Attentive",
+    "forest": "unveil.tasks.forest:Forest",
+    "tenfold": "unveil.tasks.tenfold:TenFold",
     "regression": "unveil.tasks.regression:Regression",
     "dense": "unveil.tasks.dense:Dense",
 }

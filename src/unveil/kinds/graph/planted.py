@@ -12,7 +12,7 @@ LEAST, MOST = 12, 28  # nodes
 CHANNELS = 8
 
 
-def textures(count: int, generator: Generator, *, loyal: float = 0.6, noise: float = 1.0) -> tuple[list[Structure], np.ndarray]:
+def textures(count: int, generator: Generator, *, loyal: float = 0.9, noise: float = 1.5) -> tuple[list[Structure], np.ndarray]:
     """Sparse graphs in which types of nodes go together in one of four ways.
 
     A node is of one of four types, written as two bits; its features are the pattern of its type and white noise. Going from a node to its

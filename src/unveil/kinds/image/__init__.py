@@ -40,6 +40,7 @@ class Image(Kind):
     """
 
     name = "image"
+    tiny = dict(size=16)
     smallest = 8
     corruptions = tuple(LEVELS)
 
