@@ -63,7 +63,8 @@ def of_block(text: str, hydrogens: bool):
 
     Args:
         text: the record, up to its properties.
-        hydrogens: whether those that stand there as atoms stay so; a graph has them as numbers at the others.
+        hydrogens: whether those that stand there as atoms stay so, and bonds are taken as they are; a graph has hydrogens as numbers at the
+            other atoms, and its bonds must make sense.
 
     Raises:
         Unreadable: where it cannot be read, and why.
@@ -71,7 +72,7 @@ def of_block(text: str, hydrogens: bool):
     chem, base, _ = rdkit()
     with base.BlockLogs():
         try:
-            molecule = chem.MolFromMolBlock(text, removeHs=not hydrogens)
+            molecule = chem.MolFromMolBlock(text, removeHs=not hydrogens, sanitize=not hydrogens)
             if molecule is None:
                 raise Unreadable(_why(chem.MolFromMolBlock(text, sanitize=False, removeHs=False)))
         except RuntimeError as why:  # what RDKit says of a broken block in C++

@@ -51,10 +51,6 @@ class Source:
         """What to call a molecule in a message."""
         return self.file if self.fault else f"{self.file} {'row' if self.file.endswith('.parquet') else 'line'} {self.places[i]}"
 
-    def word(self, column: str | None, i: int) -> str:
-        """What a column says of a molecule; empty where it says nothing."""
-        return self.words[column][i] if column in self.words else ""
-
     def text(self, i: int) -> str:
         """The SMILES or the record of a molecule.
 
