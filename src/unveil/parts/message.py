@@ -97,7 +97,8 @@ class _Isomorphism(nn.Module):
             message = torch.relu(message + self.edge(paths.values))
         if paths.open is not None:
             message = message * paths.open[:, None]
-        x = torch.addcmul(x, self.epsilon, x).index_add(0, paths.edges[1], message.to(x.dtype))
+        x = torch.addcmul(x, self.epsilon, x)  # in float32 where the network computes in bfloat16
+        x = x.index_add(0, paths.edges[1], message.to(x.dtype))
         return self.outer(self.activate(self.norm(self.inner(x), paths.valid)))
 
 
