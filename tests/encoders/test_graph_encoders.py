@@ -19,7 +19,8 @@ from unveil.tokens import Graph
 
 SIZES = [7, 1, 40, 12, 2, 90, 33, 5]
 FLAT = [(GIN, {}), (GIN, dict(residual=True, pooling="max")), (GIN, dict(readout="concatenated", pooling="sum")),
-        (GIN, dict(readout="sum")), (GIN, dict(attention=2, heads=2)), (GCN, {}), (GAT, dict(heads=2)), (GAT, dict(attention=1, pooling="max"))]
+        (GIN, dict(readout="sum")), (GIN, dict(attention=2, heads=2)), (GCN, {}), (GAT, dict(heads=2)),
+        (GAT, dict(attention=1, pooling="max"))]
 DEEP = [(HierarchicalNet, dict(levels=2, depth=2)), (HierarchicalNet, dict(levels=3, depth=1, attention=2, heads=2, pooling="sum")),
         (HierarchicalNet, dict(levels=2, form="gcn", pooling="max"))]
 ALL = [(*case, 0) for case in FLAT + DEEP] + [(GIN, {}, 3), (GAT, {}, 3), (HierarchicalNet, dict(levels=2), 3)]

@@ -36,7 +36,8 @@ def network(name, layer, closing):
              f"{mlp}.norms.0.bias": send.norm.bias, f"{mlp}.activations.0.weight": send.activate.weight,
              f"{mlp}.linears.1.weight": send.outer.weight, f"{mlp}.linears.1.bias": spare() if closing else send.outer.bias}
     if closing:
-        named |= {f"{name}.norm.weight": layer.norm.weight, f"{name}.norm.bias": layer.norm.bias, f"{name}.act.weight": layer.activate.weight}
+        named |= {f"{name}.norm.weight": layer.norm.weight, f"{name}.norm.bias": layer.norm.bias,
+                  f"{name}.act.weight": layer.activate.weight}
     return named
 
 
