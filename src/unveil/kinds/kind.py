@@ -24,6 +24,9 @@ class Kind:
     Attributes:
         name: as in ``--kind``.
         offers: what its samples have for encoders to read, see ``Encoder.reads``.
+        optional: what samples have under certain settings alone, and these settings.
+        tiny: settings with which planted samples are small, for conformance.
+        pictorial: samples are pictures ``(C, height, width)``, as other programs read them, too.
         encoder: that reads it where nothing else is asked for.
         method: that teaches where nothing else is asked for.
         corruptions: names that :meth:`corrupt` knows.
@@ -32,6 +35,9 @@ class Kind:
 
     name: ClassVar[str]
     offers: frozenset[str] = frozenset({"grid"})
+    optional: ClassVar[dict[str, dict[str, Any]]] = {}
+    tiny: ClassVar[dict[str, Any]] = {}
+    pictorial: ClassVar[bool] = False
     encoder: ClassVar[str] = "transformer"
     method: ClassVar[str] = "simclr"
     corruptions: ClassVar[tuple[str, ...]] = ()
