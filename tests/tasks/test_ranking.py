@@ -53,6 +53,11 @@ def test_several_classes_are_those_of_scikit_learn():
         np.mean([roc_auc_score(labels[some] == c, z.softmax(1)[some, c]) for c in range(3)])), "a class that is not there is left out"
 
 
+def test_what_is_equal_stays_equal_whatever_the_other_classes_are():
+    p = torch.tensor([[0.3, 0.3, 0.4], [0.3, 0.7, 0.0], [0.3, 0.1, 0.6], [0.3, 0.35, 0.35]], dtype=torch.double)
+    assert area(odds(p.log())[:, 0].numpy(), np.array([True, False, True, False]))[0] == 0.5
+
+
 def test_sure_answers_keep_their_order():
     z = torch.tensor([[0.0, 800.0], [0.0, 900.0], [0.0, 850.0]], dtype=torch.double)
     assert macro(odds(z).numpy(), np.array([0, 1, 0]))[0] == 1.0, "their probabilities are all 1"

@@ -49,6 +49,8 @@ def opened(kind: Kind, records: Records, options: Options, say: Say) -> Samples:
     """Records as samples of a kind, with what the user's files say of them."""
     samples = kind.open(records)
     attach(samples, options)
+    if records.target and not options.target_file:
+        samples.target = records.target
     for note in samples.notes:
         say(note)
     return samples

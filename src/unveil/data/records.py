@@ -36,6 +36,7 @@ class Records:
         layout: axes of an array: ``"hwc"`` or ``"ct"``; ``"graph"`` or ``"atoms"`` of a structure; None where the source does not say.
         labels: class name of each, or None. ``""`` stands for an unlabelled record.
         targets: a number to predict of each, float64, NaN where it is missing; None where there are none.
+        target: what the targets are called, with their unit, such as ``"energy (eV)"``; None where the user's own word for them will do.
         dense: class number of every place of every record ``(n, *shape)``, integers below 0 where unlabelled; None where there are none.
         groups: subject, patient or recording of each, or None.
         rate: samples a second, for series.
@@ -60,6 +61,7 @@ class Records:
     test: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
     smaller: Callable[[int, int], np.ndarray] | None = None
+    target: str | None = None
 
     def __len__(self) -> int:
         return len(self.names)

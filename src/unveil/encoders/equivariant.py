@@ -47,6 +47,7 @@ class Equivariant(Encoder):
 
     reads = frozenset({"places"})
     supports = frozenset({"rows", "layers", "vectors", "condition"})
+    waits = "how many neighbours there are is known by looking"
     tiny = dict(width=32, depth=2, heads=2, radial=16)
 
     def __init__(self, spec: Spec, *, width: Count = 128, depth: Count = 6, heads: Count = 8, radial: Count = 32, cutoff: Positive = 5.0,

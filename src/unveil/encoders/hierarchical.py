@@ -68,8 +68,8 @@ class HierarchicalNet(Encoder):
             tokens: from :meth:`embed`.
             keep: not supported.
             layers: not supported.
-            hide: bool ``(rows)`` a level, finest first. Coarsest rows that are hidden do not attend and are not attended to, they go through as
-                they are; what stands in finer ones is whoever's who hides them.
+            hide: bool ``(rows)`` a level, finest first. Coarsest rows that are hidden do not attend and are not attended to, they go
+                through as they are; what stands in finer ones is whoever's who hides them.
 
         Raises:
             Unusable: where the data have another number of levels.
@@ -96,4 +96,5 @@ class HierarchicalNet(Encoder):
         while level.coarser is not None:
             count, level = count + 1, level.coarser
         if count != self.levels:
-            raise Unusable(f"the encoder has {self.levels} levels and the graphs have {count}: make --encoder.levels and --kind.levels equal")
+            raise Unusable(f"the encoder has {self.levels} levels and the graphs have {count}: "
+                           "make --encoder.levels and --kind.levels equal")

@@ -38,6 +38,7 @@ class PaiNN(Encoder):
 
     reads = frozenset({"places"})
     supports = frozenset({"rows", "layers", "vectors", "condition"})
+    waits = "how many neighbours there are is known by looking"
     tiny = dict(width=32, depth=2, radial=12)
 
     def __init__(self, spec: Spec, *, width: Count = 128, depth: Count = 3, radial: Count = 20, cutoff: Positive = 5.0,

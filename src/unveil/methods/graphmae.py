@@ -18,8 +18,8 @@ class GraphMAE(Method):
     """Masked graph autoencoder (Hou et al. 2022, arXiv 2205.10803).
 
     Of each graph a random share of the nodes gets a learned token in place of its features, and a share of these the features of a
-    random node of the same graph. What the encoder says of hidden nodes is hidden again before one layer of messages decodes, so that they are
-    reconstructed from their neighbours. The error is a power of one less the cosine.
+    random node of the same graph. What the encoder says of hidden nodes is hidden again before one layer of messages decodes, so that
+    they are reconstructed from their neighbours. The error is a power of one less the cosine.
 
     Shares are taken graph by graph, not of the whole batch, so that a graph is masked alike in any batch.
 
@@ -46,6 +46,7 @@ class GraphMAE(Method):
         self.decode = Message(decoder, encoder.width, encoder.spec.channels, edge_channels=encoder.spec.edge_channels, closing=False)
 
     def forward(self, batch: Batch, step: Step) -> Output:
+        batch, = step.view(batch)
         graph, draw = batch.graph, step.generator("masks")
         there = torch.ones_like(graph.sample, dtype=torch.bool) if batch.valid is None else batch.valid
         hidden = random_share(there, self.ratio, graph, draw, batch.keys)

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from unveil.parts.blocks import Block, initialise
 from unveil.tokens import Graph
 
-SMALLEST = 16  # rows that the smallest samples are filled up to
+SMALLEST = 32  # rows that the smallest samples are filled up to
 
 
 @dataclass
 class Rooms:
     """Packed rows brought side by side with those of samples of like size.
 
-    The rooms hold 16, 32, 64 ... rows, the last one as many as the largest sample has, and a sample goes to the smallest that it fits in. So
-    a sample of n rows takes fewer than 2n, or 16, and its pairs fewer than 4n^2, or 256, whatever else is in the batch.
+    The rooms hold 32, 64, 128 ... rows, the last one as many as the largest sample has, and a sample goes to the smallest that it fits
+    in. So a sample of n rows takes fewer than 2n, or 32, and its pairs fewer than 4n^2, or 1,024, whatever else is in the batch.
 
     Attributes:
         index: of each room ``(samples, size)``, which row stands there.
@@ -53,8 +53,8 @@ class Rooms:
         begin = np.empty(graph.count, dtype=np.int64)
         begin[order] = np.cumsum(host[order]) - host[order]
         start = sizes.cumsum(0) - sizes
-        index = [start[samples][:, None] + torch.arange(bound, device=device) for samples, bound in zip(parts, bounds)]
-        there = [torch.arange(bound, device=device) < sizes[samples][:, None] for samples, bound in zip(parts, bounds)]
+        index = [start[samples][:, None] + torch.arange(bound, device=device) for samples, bound in zip(parts, bounds) if len(samples)]
+        there = [torch.arange(bound, device=device) < sizes[samples][:, None] for samples, bound in zip(parts, bounds) if len(samples)]
         place = torch.from_numpy(begin).to(device, non_blocking=True)[graph.sample] + graph.place
         return cls([at.clamp_max(last) for at in index], there, place)
 
@@ -64,9 +64,9 @@ class Rooms:
 
 
 class Mixer(nn.Module):
-    """A transformer layer between the rows of each sample: they are brought to ``width`` less the code's, their code is set beside them, then
-    pre-norm attention and a two-layer network are added (the coarsest level of Hi-GMAE). Rows that are not seen go through as they are,
-    and no row attends to them.
+    """A transformer layer between the rows of each sample: they are brought to ``width`` less the code's, their code is set beside them,
+    then pre-norm attention and a two-layer network are added (the coarsest level of Hi-GMAE). Rows that are not seen go through as they
+    are, and no row attends to them.
 
     Args:
         width: D.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from unveil.contracts import ROWS
+from unveil.contracts import ROWS, Batch
 from unveil.randomness import Generator
 from unveil.tokens import Graph, pool
 
@@ -44,6 +46,12 @@ def random_share(among: Tensor, share: float, graph: Graph, generator: Generator
         bool ``(sum N)``.
     """
     quota = (share * counted(among, graph) + generator.uniform(1, keys=keys)[:, 0]).floor()
+    return random_rows(among, quota, graph, generator, keys)
+
+
+def random_rows(among: Tensor, quota: Tensor, graph: Graph, generator: Generator, keys: Tensor) -> Tensor:
+    """Of each sample as many random rows as ``quota (count,)`` says, or all that there are for which ``among (sum N)`` is true, as bool
+    ``(sum N)``."""
     score = generator.uniform(1, keys=row_keys(keys, graph))[:, 0].masked_fill(~among, 1.0)
     order = (2.0 * graph.sample + score.double()).argsort(stable=True)
     rank = torch.empty_like(order).index_copy_(0, order, torch.arange(len(order), device=order.device)) - _starts(graph)[graph.sample]
@@ -79,3 +87,19 @@ def pooled(x: Tensor, valid: Tensor | None, graph: Graph, how: Literal["mean", "
     part = x if valid is None else x.masked_fill(~valid[:, None], float("-inf"))
     most = x.new_full((graph.count, x.shape[1]), float("-inf")).scatter_reduce(0, graph.sample[:, None].expand_as(x), part, "amax")
     return most.masked_fill(most == float("-inf"), 0.0)
+
+
+def chosen(views: Sequence[Batch], choice: Tensor) -> Batch:
+    """Of each sample the view that ``choice (B,)`` numbers. The views are of the same packed samples and have the same rows and edges."""
+    graph = views[0].graph
+    of_row = choice[graph.sample]
+    of_edge = of_row[graph.edges[0]] if graph.edges is not None else None
+    pick = lambda parts, at: torch.stack(parts)[at, torch.arange(len(at), device=at.device)]
+    whole = lambda part, like: torch.ones_like(like, dtype=torch.bool) if part is None else part
+    known = [name for name in ("values", "where") if getattr(views[0], name) is not None]
+    changed = {name: pick([getattr(view, name) for view in views], of_row) for name in known}
+    if of_edge is not None:
+        graph = replace(graph, edge_valid=pick([whole(view.graph.edge_valid, of_edge) for view in views], of_edge))
+        if graph.edge_values is not None:
+            graph.edge_values = pick([view.graph.edge_values for view in views], of_edge)
+    return replace(views[0], **changed, valid=pick([whole(view.valid, of_row) for view in views], of_row), graph=graph)

@@ -51,9 +51,10 @@ def areas(bench: Bench, features: str, way: str, logits: Sequence[Tensor], proto
 
 
 def odds(logits: Tensor) -> Tensor:
-    """Log odds of each class against all others together ``(n, classes)``: as ordered as its probability, and never cut off near 0 or 1."""
+    """Log odds of each class against all others together ``(n, classes)``: as ordered as its probability, and never cut off near 0 or 1.
+    To nine places, so that equal ones are not parted by rounding."""
     others = torch.stack([torch.cat([logits[:, :c], logits[:, c + 1:]], 1).logsumexp(1) for c in range(logits.shape[1])], 1)
-    return logits - others
+    return (logits - others).round(decimals=9)
 
 
 def area(scores: np.ndarray, positive: np.ndarray) -> tuple[float, np.ndarray]:

@@ -83,7 +83,8 @@ def check_packed(kind: Kind, batch: Batch) -> None:
         assert graph.count == len(batch) and graph.longest >= int(torch.bincount(graph.sample).max()), \
             f"{kind.name}, level {level}: count or longest is wrong"
         if graph.edges is not None:
-            assert (graph.sample[graph.edges[0]] == graph.sample[graph.edges[1]]).all(), f"{kind.name}, level {level}: an edge joins two samples"
+            assert (graph.sample[graph.edges[0]] == graph.sample[graph.edges[1]]).all(), \
+                f"{kind.name}, level {level}: an edge joins two samples"
         for name, x in vars(graph).items():
             assert not isinstance(x, Tensor) or torch.equal(x, getattr(found, name)), \
                 f"{kind.name}, level {level}: {name} of samples taken one by one are not those of the batch"
