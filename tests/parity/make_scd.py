@@ -71,7 +71,7 @@ def carried(ours):
 
 def answer(model, ours, given, condition=None):
     tokens = ours.encoder.embed(given)
-    distance, direction = lengths(tokens.graph.edge_values)
+    distance, _ = lengths(tokens.graph.edge_values)
     loops = torch.arange(len(distance)) >= len(distance) - len(given.values)
     edges = types.SimpleNamespace(edge_index=tokens.graph.edges, edge_distance=distance * ~loops,
                                   edge_distance_vec=tokens.graph.edge_values.clone())
