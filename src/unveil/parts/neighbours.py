@@ -9,8 +9,6 @@ How many edges there are is known by looking alone: this is the one part of a st
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
