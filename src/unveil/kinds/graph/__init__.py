@@ -44,6 +44,7 @@ class Graph(Kind):
     encoder = "gin"
     method = "graphmae"
     corruptions = tuple(LEVELS)
+    optional = {"hierarchy": dict(levels=2)}
     light = {"area": (1.0, 1.0), "strength": 0.5}
 
     def __init__(self, *, levels: Count = 1, ratio: Fraction = 0.4, code: Count = 10, degrees: Count = 32):
