@@ -169,6 +169,7 @@ class Encoder(nn.Module):
         supports: of ``"keep"`` (drops tokens), ``"layers"`` (returns hidden layers), ``"tokens"`` (local features on the
             token grid that a mask sampler sees), ``"rows"`` (a local feature a row of packed samples), ``"hierarchy"`` (levels, and
             ``hide`` a level), ``"condition"`` (a vector a sample, seen by every layer), ``"vectors"``.
+        waits: why its search for neighbours waits for the device, once a pass; empty for an encoder that never waits.
         width: length of a feature vector.
         depth: number of layers that ``layers`` may name, for encoders that support it.
         patch_values: number of raw values that a token covers, for encoders that support tokens.
@@ -181,6 +182,7 @@ class Encoder(nn.Module):
     reads: ClassVar[frozenset[str]] = frozenset({"grid"})
     supports: ClassVar[frozenset[str]] = frozenset()
     tiny: ClassVar[dict[str, Any]] = {}
+    waits: ClassVar[str] = ""
     width: int
     depth: int
     patch_values: int

@@ -25,6 +25,7 @@ class Graph:
         code: ``(sum N, P)``, where a row stands in its graph: random-walk return probabilities.
         parent: ``(sum N)``: the row of ``coarser`` that a row is part of.
         coarser: the same samples with fewer rows.
+        sizes: rows of each sample, as numbers that the host knows without waiting; None where nobody said.
     """
 
     sample: Tensor
@@ -37,6 +38,7 @@ class Graph:
     code: Tensor | None = None
     parent: Tensor | None = None
     coarser: Graph | None = None
+    sizes: tuple[int, ...] | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Graph:
         """The same with ``change(tensor)`` for every tensor in it."""
@@ -64,7 +66,7 @@ class Graph:
         start = int((self.coarser.sample < number).sum()) if above else 0
         return Graph(self.sample[rows] - number, 1, len(rows), None if own is None else self.edges[:, own] - first,
                      pick(self.edge_values, own), pick(self.edge_valid, own), None if self.cell is None else self.cell[number:number + 1],
-                     pick(self.code, rows), self.parent[rows] - start if above else None, above)
+                     pick(self.code, rows), self.parent[rows] - start if above else None, above, (len(rows),))
 
     @staticmethod
     def cat(graphs: Sequence[Graph]) -> Graph:
@@ -79,7 +81,8 @@ class Graph:
         coarser = None if first.coarser is None else Graph.cat([graph.coarser for graph in graphs])
         above = None if coarser is None else [0, *accumulate(len(graph.coarser.sample) for graph in graphs)]
         return Graph(shifted("sample", samples), samples[-1], max(graph.longest for graph in graphs), shifted("edges", rows, 1), **joined,
-                     parent=None if above is None else shifted("parent", above), coarser=coarser)
+                     parent=None if above is None else shifted("parent", above), coarser=coarser,
+                     sizes=None if any(graph.sizes is None for graph in graphs) else sum((graph.sizes for graph in graphs), ()))
 
 
 @dataclass

@@ -144,7 +144,7 @@ def test_text_numbers_lists_and_plain_arrays_are_admitted():
 
 def test_every_set_says_where_it_comes_from():
     for name, held in TABLE.items():
-        assert held.kind in ("image", "signal") and held.about and held.licence and held.citation, name
+        assert held.kind in ("image", "signal", "graph", "atoms") and held.about and held.licence and held.citation, name
         assert all(len(digest) == 64 for digest in held.files.values()) and (held.wheel or held.debian or held.address), name
 
 
@@ -153,6 +153,32 @@ def test_watch_is_what_its_line_says():
     records = TABLE["watch"].read(locate.locate("watch", TABLE["watch"]))
     assert len(set(records.labels)) == 7 and len(set(records.groups)) == 10 and records.rate == 50 and records.layout == "ct"
     assert {records.load(i).shape[0] for i in range(len(records))} == {6} and len(records.channels) == 6
+
+
+def cached(name: str):
+    """Skips a test of a set that is not in the cache."""
+    held = all((locate.cache_folder() / name / file).is_file() for file in TABLE[name].files)
+    return pytest.mark.skipif(not held, reason=f"the set {name} is not in the cache")
+
+
+@cached("mutag")
+def test_mutag_is_what_its_line_says():
+    records = TABLE["mutag"].read(locate.locate("mutag", TABLE["mutag"]))
+    held = [records.load(i) for i in range(len(records))]
+    assert len(records) == 188 and sum(map(len, held)) == 3371 and sum(records.labels == "1") == 125
+    assert sum(graph.edges.shape[1] for graph in held) == 7442 and {graph.edge_values.shape[1] for graph in held} == {4}
+    assert {graph.values.shape[1] for graph in held} == {7} and not records.notes
+
+
+def test_files_in_folders_of_their_own(cache, tmp_path):
+    """A package may hold the files of a set in more than one folder."""
+    for name in ("a b/x", "c/x"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(CONTENT)
+    made = Builtin("graph", "", "", "", dict.fromkeys(("a b/x", "c/x"), hashlib.sha256(CONTENT).hexdigest()), lambda folder: None,
+                   debian="some", folder=str(tmp_path))
+    found = locate.locate("set", made)
+    assert sorted(str(file.relative_to(found)) for file in found.rglob("*") if file.is_file()) == ["a b/x", "c/x"]
 
 
 def test_idx_files_are_read(tmp_path):

@@ -11,6 +11,7 @@ from PIL import Image as Picture
 
 from unveil.api.pretraining import definition_of
 from unveil.data.feed import AHEAD, Feed
+from unveil.data.order import Order
 from unveil.data.readers.pictures import decode, walk
 from unveil.data.samples import Files, Samples
 from unveil.kinds.image import Image
@@ -119,8 +120,8 @@ def slow(count: int) -> tuple[Samples, list[int]]:
 
 def test_batches_come_in_order_and_none_beyond_the_last_is_read():
     samples, asked = slow(64)
-    feed = Feed(samples, seed=3, batch=4, steps=10)
-    straight = [Feed(samples, seed=3, batch=4)._read(step).ids.tolist() for step in range(10)]
+    feed = Feed(samples, Order(samples, 3, 4), steps=10)
+    straight = [Feed(samples, Order(samples, 3, 4))._read(step).ids.tolist() for step in range(10)]
     asked.clear()
     assert [feed(step).ids.tolist() for step in range(10)] == straight
     assert asked == [ids[0] for ids in straight], "each batch was read once, in order"
@@ -128,7 +129,7 @@ def test_batches_come_in_order_and_none_beyond_the_last_is_read():
 
 def test_more_than_one_batch_is_read_ahead():
     samples, asked = slow(64)
-    Feed(samples, seed=0, batch=4)(0)
+    Feed(samples, Order(samples, 0, 4))(0)
     time.sleep(0.2)
     assert len(asked) == 1 + AHEAD and AHEAD > 1
 

@@ -19,9 +19,11 @@ import yaml
 from processes import gone
 from tiny import series
 from unveil.cli import main
+from unveil.data.split import Fold
 from unveil.errors import Unusable
 from unveil.studies.compare import comparison
-from unveil.studies.study import finished, load_studies, load_study, row_hash, run_study, study_names
+from unveil.studies.study import arm_definition, finished, load_studies, load_study, row_hash, run_study, study_names
+from unveil.studies.verdict import verdicts
 from unveil.tasks.result import Result
 from unveil.training.checkpoint import _sound
 
@@ -102,7 +104,58 @@ def test_a_smoke_run_has_no_verdict_and_leaves_the_rows_alone(place, capsys):
     assert not (place / "results").exists() and len(hashes(place / "quick" / "rows")) == 2
 
 
+def test_every_row_that_is_committed_is_found():
+    """A study that asks for nothing unusual keeps its definitions."""
+    home = Path(__file__).parents[2] / "results"
+    for study in map(load_study, study_names()):
+        files = [file for file in home.glob(f"{study.name}/*-s*.json") if json.loads(file.read_text())["arm"] in study.arms]
+        found = finished(study, home)
+        assert len(found) >= len(files), study.name
+        assert {row["definition"] for row in found.values()} >= {json.loads(file.read_text())["definition"] for file in files}, study.name
+
+
+def test_what_is_unusual_is_in_the_definition_and_how_a_claim_is_judged_is_not(place):
+    base = load_study(written(place, "small"))
+    asked = [{"tasks": ["linear", "regression"]}, {"taught_on": "all"}, {"folds": "5-fold stratified"}, {"folds": "4-fold stratified"}]
+    held = [arm_definition(load_study(written(place, f"s{i}", **more)), "hot", 0) for i, more in enumerate(asked)]
+    assert len({*held, arm_definition(base, "hot", 0)}) == 5
+    judged = load_study(written(place, "judged", task="regression", metric="MAE", smallest=2.0, controls=[["statistics", "regression"]]))
+    assert arm_definition(judged, "hot", 0) == arm_definition(base, "hot", 0)
+    assert judged.controls == (("statistics", "regression"),)
+
+
+def test_stratified_folds_are_run_and_named(place):
+    study = load_study(written(place, "folds", folds="3-fold stratified", taught_on="all", tasks=["knn", "linear"]))
+    assert study.folds == tuple(Fold(number, 3) for number in range(3))
+    said = []
+    row, = run_study(study, seeds=1, arms=["hot"], runs=place / "runs", say=said.append)
+    names = [f"fold {number} of 3, stratified by label, groups not kept apart" for number in (1, 2, 3)]
+    assert [fold["split_name"] for fold in row["folds"]] == names
+    assert sum(fold["scores"][0]["n_test"] for fold in row["folds"]) == 64, "every window is held out once"
+    assert len({fold["split"] for fold in row["folds"]}) == 3 and {s["task"] for s in row["folds"][0]["scores"]} == {"knn", "linear"}
+    assert sum("teaching on 64 samples" in text for text in said) == 3 and len({fold["encoder"] for fold in row["folds"]}) == 1
+    assert finished(study, Path("results")).keys() == {("hot", 0)}
+
+
+def test_a_study_of_numbers_runs_to_a_verdict_in_their_unit(place):
+    x = series(32)
+    size = np.where(np.arange(32) % 4 == 0, np.nan, x[:, 0].std(-1) * 10)
+    np.savez(place / "numbers.npz", **{"x": x, "size (mm)": size, "groups": np.arange(32) // 4})
+    study = load_study(written(place, "numbers", data=str(place / "numbers.npz"), task="regression", metric="MAE", smallest=0.1,
+                               options={"kind": "signal", "layout": "ct", "targets": "size (mm)"}, budgets=[1, None], scratch=True))
+    rows = run_study(study, runs=place / "runs")
+    found = {(s["task"], s["features"], s["metric"]): s for s in rows[0]["folds"][0]["scores"] if not s["at"]}
+    assert found["regression", "encoder", "MAE"]["n_train"] == 36 and {found[key]["n_test"] for key in found} == {12}
+    assert found["network", "from scratch", "MAE"]["unit"] == found["regression", "encoder", "MAE"]["unit"] == "mm"
+    verdict, = verdicts(study, rows)
+    assert "mm at 10 samples" in verdict.why and verdict.seeds == 2
+
+
 @pytest.mark.parametrize("held, said", [
+    ({"folds": "many"}, "has the folds 'many': lists of groups, or such as '10-fold stratified'"),
+    ({"folds": "1-fold stratified"}, "are meant"), ({"taught_on": "test"}, "teaches on 'test'"),
+    ({"task": "forest"}, "is judged by 'forest', which is none of its tasks: linear, knn"),
+    ({"tasks": ["linaer"]}, "did you mean 'linear'"),
     ({"arm": "warm"}, "claims something of 'warm', which is none of its arms: hot, cold"),
     ({"over": ["mild"]}, "claims something of 'mild'"), ({"bugdets": 1}, "unexpected keyword argument")])
 def test_studies_that_cannot_be(place, held, said):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from unveil.studies.claims import section
+from unveil.studies.present import _table, summarise
 from unveil.studies.study import Study
+from unveil.studies.summary import ACCURACY, Figure, decimals
 from unveil.studies.verdict import FAILS, HOLDS, OPEN, UNTESTABLE, crossed, deciding, differences, judged, overall, verdicts
 from unveil.tasks.result import interval
 
@@ -120,3 +123,104 @@ def test_a_claim_fails_with_any_of_its_parts():
 def test_what_differs_is_named():
     found = differences(rows(1, a=dict(encoder=0.8), b=dict(encoder=0.8, weight=0.0)), "a")
     assert found == {"b": {"method.weight": (0.1, 0.0)}}
+
+
+def measured(arm: str, seed: int, encoder: float, *, untaught: float = 60.0, scratch: float = 55.0, forest: float = 52.0,
+             parts: int = 8) -> dict:
+    """A row of a regression in kelvin, where less is better, among figures that are none of the study's."""
+    rng = np.random.default_rng([seed, sum(map(ord, arm))])
+
+    def score(name, value, task="regression", metric="MAE", samples=200):
+        return {"task": task, "features": name, "labels": None, "at": {"samples": samples} if samples else {}, "values": [value],
+                "metric": metric, "unit": "K" if metric == "MAE" else "share of variance",
+                "direction": "lower" if metric == "MAE" else "higher", "parts": (value + 0.5 * rng.normal(size=parts)).tolist()}
+    found = [score("encoder", encoder), score("encoder", 0.3, metric="R2"), score("encoder", encoder + 9, samples=50),
+             score("encoder", encoder - 9, samples=None), score("random init", untaught), score("from scratch", scratch, task="network"),
+             score("statistics", forest, task="forest"), score("statistics", 50.0)]
+    made = row(arm, seed, 0.5)
+    made["folds"][0] |= {"scores": found, "rise": None, "figures": {}}
+    return made | {"date": "today", "machine": "one", "code": "1"}
+
+
+def melting(smallest: float = 2.0, **claims) -> Study:
+    return Study("s", "q", "chemicals", {name: {"method": name} for name in "ab"}, budgets=(5, 20, None), claim="a beats b", arm="a",
+                 task="regression", metric="MAE", smallest=smallest, **claims)
+
+
+def kelvin(a: float, b: float, **facts) -> list[dict]:
+    return [measured(arm, seed, value, **facts) for arm, value in (("a", a), ("b", b)) for seed in range(5)]
+
+
+def test_less_of_an_error_is_better_and_its_unit_is_said():
+    found, = verdicts(melting(over=("b",)), kelvin(40.0, 45.0))
+    assert found.word == HOLDS and found.gain == pytest.approx(5.0, abs=0.5) and found.low > 0
+    assert found.why.startswith("MAE lower by +") and " K at 200 samples, over 5 seeds and 8 parts" in found.why
+    assert "smallest that matters 2 K" in found.why
+    assert verdicts(melting(over=("b",)), kelvin(45.0, 40.0))[0].word == FAILS
+    assert verdicts(melting(smallest=8.0, over=("b",)), kelvin(40.0, 45.0))[0].word == FAILS, "less than what matters"
+    assert verdicts(melting(level=("b",)), kelvin(40.0, 39.5))[0].word == HOLDS
+
+
+def test_of_a_higher_figure_in_other_units_more_is_better():
+    figure = melting(over=("b",))
+    found, = verdicts(Study(**{**vars(figure), "metric": "R2"}), kelvin(40.0, 40.0))
+    assert found.word == UNTESTABLE, "the untaught network has no R2 in these rows"
+
+
+def test_an_arm_that_is_no_better_than_untaught_in_its_unit_is_not_testable():
+    found, = verdicts(melting(over=("b",)), kelvin(40.0, 60.0))
+    assert found.word == UNTESTABLE and "b does not clearly beat the same network untaught: MAE lower by" in found.why
+    found, = verdicts(melting(without=("b",)), kelvin(40.0, 60.0))
+    assert found.word == HOLDS
+
+
+def test_controls_are_beaten_or_not_by_their_own_task():
+    beside = (("from scratch", "network"), ("statistics", "forest"), ("statistics", "regression"), ("raw + PCA", "regression"))
+    found = verdicts(melting(controls=beside), kelvin(51.5, 45.0, forest=52.0))
+    assert [each.word for each in found] == [HOLDS, FAILS, FAILS, UNTESTABLE]
+    assert [each.about for each in found][:2] == ["a over from scratch (network)", "a over statistics (forest)"]
+    assert "hold no pair of MAE of regression at 200 samples" in found[-1].why and found[0].cost is None
+
+
+def test_seeds_whose_parts_differ_are_no_pair():
+    made = kelvin(40.0, 45.0)
+    made[0] = measured("a", 0, 40.0, parts=7)
+    assert "over 4 seeds and 8 parts" in verdicts(melting(over=("b",)), made)[0].why
+
+
+def test_the_network_as_a_whole_is_paired_with_training_from_scratch():
+    def whole(arm, seed, value):
+        made = measured(arm, seed, value)
+        made["folds"][0]["scores"] += [score | {"features": "fine-tuned", "task": "network"} for score in made["folds"][0]["scores"][:1]]
+        return made
+    held = Study(**{**vars(melting(over=("b",))), "task": "network"})
+    found, = verdicts(held, [whole(arm, seed, value) for arm, value in (("a", 40.0), ("b", 45.0)) for seed in range(5)])
+    assert found.word == HOLDS
+    found, = verdicts(held, [whole(arm, seed, value) for arm, value in (("a", 40.0), ("b", 54.9)) for seed in range(5)])
+    assert found.word == UNTESTABLE, "b is not clearly better than from scratch"
+
+
+def test_pages_and_tables_of_errors_hold_their_unit():
+    held = melting(over=("b",), controls=(("statistics", "forest"),))
+    text = "\n".join(section(held, kelvin(40.0, 45.0)))
+    assert "| arm | regression, MAE in K, 50 samples | regression, MAE in K, 200 samples | regression, MAE in K, all samples |" in text
+    assert "| a | 49.0 [49.0, 49.0] | 40.0 [40.0, 40.0] | 31.0 [31.0, 31.0] | +20.0 [+20.0, +20.0] |" in text and "learns" in text
+    assert "| *statistics (forest)* |  | 52.0" in text and "kNN" not in text and "those at 200 samples" in text
+    told = summarise(held, kelvin(40.0, 45.0))
+    assert (told["metric"], told["unit"], told["direction"], told["verdict"]) == ("MAE", "K", "lower", HOLDS)
+    line = next(line for line in told["arms"]["a"] if (line["features"], line["labels"]) == ("random init", 20))
+    assert line["gain"] == pytest.approx(20.0) and _table(held, told).title.startswith("MAE in K on held-out data")
+
+
+@pytest.mark.parametrize("smallest, places", [(2.0, 1), (0.02, 3), (30.0, 0), (0.5, 2)])
+def test_figures_have_two_places_beyond_what_matters(smallest, places):
+    assert decimals(Figure("regression", "MAE"), smallest) == places and decimals(ACCURACY, smallest) == 3
+
+
+def test_a_second_metric_of_the_same_task_changes_no_verdict():
+    made = rows(a=dict(encoder=0.8), b=dict(encoder=0.7))
+    before = verdicts(study(over=("b",)), made)
+    for each in made:
+        each["folds"][0]["scores"] += [score | {"metric": "ROC-AUC", "parts": [0.1] * 8, "values": [0.1]}
+                                       for score in each["folds"][0]["scores"]]
+    assert verdicts(study(over=("b",)), made) == before

@@ -91,6 +91,20 @@ def test_retrieval_asks_so_many_samples_and_finds_its_class():
     assert all(row["value"] > 0.95 and row["n_test"] == 20 for row in held.values())
 
 
+def test_neighbours_have_near_numbers_and_those_at_random_have_not():
+    x, y = blobs(400, apart=4.0)
+    samples = features(x, y)
+    samples.targets, samples.target = np.where(np.arange(400) % 9 == 0, np.nan, 10.0 * y), "gap (eV)"
+    held = {(row["features"], row["metric"]): row for row in judge(bench_of(samples), [Retrieve(queries=50)])[0]}
+    assert held["features", "mAP"]["value"] > 0.9 and held["features", "difference@1"]["high"] < 3.0
+    random = held["random", "difference@5"]
+    known, asked = 10.0 * np.arange(4), random["n_test"]
+    assert random["value"] == pytest.approx(np.abs(known[:, None] - known).mean(), abs=1.0) and 40 <= asked < 50
+    assert (random["unit"], random["direction"]) == ("eV", "lower")
+    samples.labels = None
+    assert {row["metric"] for row in judge(bench_of(samples), [Retrieve()])[0]} == {"difference@1", "difference@5"}
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_shuffled_labels_are_at_chance(task):
     x, y, groups = people(800)

@@ -89,7 +89,7 @@ def test_a_target_that_only_tells_groups_apart_does_not_hold_on_others():
     who = np.arange(400) // 10
     x = np.eye(40, dtype=np.float32)[who] + 0.1 * rng.normal(size=(400, 40)).astype(np.float32)
     found = rows(bench(x, rng.normal(size=40)[who], groups=who))["features", "R2", None]
-    assert found["value"] < 0.1 and "whole groups apart" in found["protocol"] and len(found["parts"]) == 0
+    assert found["value"] < 0.1 and "whole groups apart" in found["protocol"] and len(found["parts"]) == 20
 
 
 def test_what_a_task_lacks():
@@ -136,3 +136,21 @@ def test_labels_that_look_measured_are_pointed_to_targets():
         notes[name] = api.open_data({"x": x, "y": y}, options=Options(kind="image"))[1].notes
     assert "60 different numbers" in notes["measured"][0] and "--targets" in notes["measured"][0]
     assert not notes["counted"] and not notes["words"]
+
+
+@pytest.mark.parametrize("name, unit", [("gap (eV)", "eV"), ("melting point [K]", "K"), ("age", "age"), ("logS (mol/L) ", "mol/L"),
+                                        ("f(x) of it", "f(x) of it")])
+def test_the_unit_of_an_error_is_in_the_name_of_the_target(name, unit):
+    held = bench(*planted(80))
+    held.split.train.target = held.split.test.target = name
+    found = rows(held)["features", "MAE", None]
+    assert found["unit"] == unit and found["protocol"].endswith(f"; target {name}")
+
+
+def test_parts_are_those_of_r2_and_spread_as_its_jackknife():
+    from scipy.stats import t
+    x, target = planted(300)
+    found = rows(bench(x, target, groups=np.arange(300) // 10))["features", "R2", None]
+    parts = np.array(found["parts"])
+    half = t.ppf(0.975, len(parts) - 1) * parts.std(ddof=1) / len(parts) ** 0.5
+    assert parts.mean() == pytest.approx(found["value"]) and found["high"] - found["value"] == pytest.approx(half)

@@ -29,6 +29,8 @@ def copies(looked: Looked, say: Say) -> tuple[dict[str, Any], list[Finding]]:
     compared, near = _near(looked, say)
     found = []
     nearly = f"the same but for at most {compared['unexplained']:.2%} of their variance, after a small shift, a gain and an offset"
+    if looked.samples.packed:
+        nearly = "the same rows, values and edges in another order, as far as refining the colours of rows tells"
     for topic, pairs, how in (("exact copies", same, "equal to the last bit"), ("near copies", near, nearly)):
         if len(pairs):
             found += _told(looked, topic, pairs, how)
@@ -39,8 +41,13 @@ def copies(looked: Looked, say: Say) -> tuple[dict[str, Any], list[Finding]]:
 
 def _exact(looked: Looked) -> Tensor:
     """Pairs ``(P, 2)`` of samples of different sources with equal values, each with the first of its kind; blank ones are no copies."""
-    full = np.flatnonzero(~looked.blank)
-    _, first, place = np.unique(looked.digest[full], return_index=True, return_inverse=True)
+    return _alike(looked, np.flatnonzero(~looked.blank), looked.digest)
+
+
+def _alike(looked: Looked, full: np.ndarray, column: np.ndarray) -> Tensor:
+    """Pairs of samples ``full`` of different sources that are equal in a column, each with the first of its kind."""
+    full = np.asarray(full)
+    _, first, place = np.unique(column[full], return_index=True, return_inverse=True)
     pairs = np.stack([full[first[place]], full], 1)
     return torch.from_numpy(pairs[looked.sources[pairs[:, 0]] != looked.sources[pairs[:, 1]]])
 
@@ -49,6 +56,9 @@ def _near(looked: Looked, say: Say) -> tuple[dict[str, Any], Tensor]:
     """How pairs that are alike by value but not equal were looked for, and these ``(P, 2)``, the most alike first."""
     full = torch.from_numpy(np.flatnonzero(~looked.blank))
     full = full[torch.linspace(0, len(full) - 1, min(MOST, len(full))).long().unique()] if len(full) else full
+    if looked.samples.packed:
+        same = _alike(looked, full, looked.outline.numpy())
+        return {"samples": len(full), "unexplained": 0.0}, same[torch.from_numpy(looked.digest[same[:, 0]] != looked.digest[same[:, 1]])]
     sources = torch.from_numpy(looked.sources)[full]
     how = {"samples": len(full), "unexplained": NEAR}
     if len(sources.unique()) < 2:

@@ -30,7 +30,7 @@ def inspect(data, *, hold_out: Sequence[int] | None = None, seed: int = 0, optio
         say: told each stage.
 
     Returns:
-        ``kind``, ``samples``, ``shape``, ``axes``, ``spacing``, ``unit``, ``channels`` (a table each), ``missing`` (share),
+        ``kind``, ``samples``, ``looks`` (a sample in words), ``shape`` (empty for packed samples), ``axes``, ``spacing``, ``unit``, ``channels`` (a table each), ``missing`` (share),
         ``groups``, ``split``, ``classes`` (name -> samples on each side), ``order`` of the labels, ``compared`` (how copies were
         looked for) and ``findings``, the worst first: tables with the attributes of :class:`Finding`.
 
@@ -43,7 +43,7 @@ def inspect(data, *, hold_out: Sequence[int] | None = None, seed: int = 0, optio
     classes, order, also = labelled(looked)
     found = sorted([*_plain(looked), *found, *also], key=lambda finding: SEVERITIES.index(finding.severity))
     samples = looked.samples
-    return {"kind": kind.name, "samples": len(samples), "shape": list(samples.shape), "axes": list(samples.axes),
+    return {"kind": kind.name, "samples": len(samples), "looks": samples.looks, "shape": list(samples.shape), "axes": list(samples.axes),
             "spacing": list(samples.spacing), "unit": samples.unit, "channels": _channels(looked), "missing": _missing(looked),
             "groups": 0 if samples.groups is None else len(np.unique(samples.groups)),
             "split": looked.parts and {"name": looked.parts.name, "train": len(looked.parts.train), "test": len(looked.parts.test)},
@@ -60,7 +60,7 @@ def _channels(looked: Looked) -> list[dict[str, float]]:
 
 
 def _missing(looked: Looked) -> float:
-    return float(1 - looked.count.mean() / np.prod(looked.samples.shape))
+    return float(looked.missing.mean())
 
 
 def _plain(looked: Looked) -> list[Finding]:
@@ -76,11 +76,12 @@ def _plain(looked: Looked) -> list[Finding]:
         found.append(Finding("warning", "constant channels", f"Never vary: {len(flat)} of {many(looked.samples.channels, 'channel')}.",
                              "Leave them out: they only cost time.", [f"channel {number}" for number in flat]))
     if looked.blank.any() and len(flat) < looked.samples.channels:
-        found.append(Finding("warning", "blank", f"One value throughout: {many(int(looked.blank.sum()), 'sample')}.",
+        what = "A single row" if looked.samples.packed else "One value throughout"
+        found.append(Finding("warning", "blank", f"{what}: {many(int(looked.blank.sum()), 'sample')}.",
                              "Look at them; they teach nothing, and are left out where copies are looked for.",
                              list(dict.fromkeys(looked.names[looked.blank].tolist()))))
     if (missing := _missing(looked)) > 0:
-        some = looked.count < np.prod(looked.samples.shape)
+        some = looked.missing > 0
         found.append(Finding("note", "missing values", f"{missing:.2%} of the values are missing, in {many(int(some.sum()), 'sample')}.",
                              "Encoders are told what is missing; check that it is missing for no reason that matters.",
                              list(dict.fromkeys(looked.names[some].tolist()))))

@@ -102,9 +102,11 @@ def _trivial(looked: Looked) -> list[Finding]:
     if (~learn).sum() < TESTED or not learn.any():
         return []
     chance = f"chance {1 / len(np.unique(label)):.0%}"
-    missing = 1 - looked.count / np.prod(samples.shape)
     found = []
-    for name, fact, advice in (("share of missing values", missing, "Fill or cut the gaps alike in all classes: an encoder is told them."),
+    rows = looked.count if samples.packed else None
+    for name, fact, advice in (("share of missing values", looked.missing,
+                                "Fill or cut the gaps alike in all classes: an encoder is told them."),
+                               ("number of rows", rows, "That may be what the classes are, or how they were chosen: an encoder sees it."),
                                ("size of the file", _file_sizes(looked), "Classes were made or saved otherwise (camera, resolution, "
                                 "compression), and an encoder will see that: make and save all alike.")):
         if fact is not None and fact.std() > 0 and (right := readable(fact[at], label, learn)) >= ENOUGH:
@@ -114,7 +116,7 @@ def _trivial(looked: Looked) -> list[Finding]:
         found.append(Finding("serious", "label leak", f"Channel {number} stays constant inside a sample, and alone "
                              f"{_gives(right, chance)}: it looks like a label that was left among the channels.",
                              "Take the channel out.", [f"channel {number}"]))
-    found += _coded_places(looked, at, label, learn, list(channels), chance)
+    found += [] if samples.packed else _coded_places(looked, at, label, learn, list(channels), chance)
     return found or _easy(looked, at, label, learn, chance)
 
 

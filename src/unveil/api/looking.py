@@ -16,7 +16,8 @@ from unveil.contracts import Batch
 from unveil.data.samples import Samples
 from unveil.data.split import Split, split
 from unveil.errors import Unusable
-from unveil.health.duplicates import outlines
+from unveil.health.duplicates import outlines, unordered
+from unveil.tokens import pool
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,11 @@ class Looked:
         parts: the split that would be judged on; None where nothing can be held out.
         names: of the samples.
         sources: int64 ``(n,)``: which record a sample was cut from; equal for all windows of a recording.
-        count: values a sample that are there.
+        count: values a channel of each sample that are there; of packed samples their rows.
         mean, std, low, high: ``(n, C)`` over the values that are there.
-        digest: of each sample's values.
-        outline: ``(n, F)`` of the standardised values, see :func:`unveil.health.duplicates.outlines`.
+        digest: of all that is known of each sample.
+        outline: ``(n, F)`` of the standardised values, see :func:`unveil.health.duplicates.outlines`; of packed samples ``(n,)``, see
+            :func:`unveil.health.duplicates.unordered`.
         scale: mean and deviation of each channel over the data, shaped like a batch.
     """
 
@@ -69,13 +71,21 @@ class Looked:
 
     @property
     def blank(self) -> np.ndarray:
-        """Bool ``(n,)``: no channel varies inside the sample."""
+        """Bool ``(n,)``: no channel varies inside the sample; of packed samples, there is a single row."""
+        if self.samples.packed:
+            return self.count < 2
         return (self.std <= 1e-6 * (1e-6 + np.abs(self.mean))).all(1)
+
+    @property
+    def missing(self) -> np.ndarray:
+        """``(n,)``: share of the values of each sample that are missing; rows of packed samples are all there."""
+        return np.zeros(len(self.count)) if self.samples.packed else 1 - self.count / np.prod(self.samples.shape)
 
     def standardised(self, at: Tensor) -> tuple[Tensor, Tensor | None]:
         """Values ``(B, C, *shape)`` of comparable channels, and which are there."""
         batch = self.samples.batch(at)
         return _standardised(batch, self.scale), batch.valid
+
 
 
 def look(samples: Samples, hold_out: Sequence[int] | None, seed: int, say: Say) -> Looked:
@@ -85,7 +95,8 @@ def look(samples: Samples, hold_out: Sequence[int] | None, seed: int, say: Say) 
     scale = torch.tensor(spec.mean).view(line), torch.tensor(spec.std).view(line)
     held, tick = [], ticker(say, "read")
     for at in torch.arange(len(samples)).split(512):
-        held.append(_figures(samples.batch(at), scale))
+        batch = samples.batch(at)
+        held.append(_figures(batch, scale) if batch.graph is None else _packed_figures(batch))
         tick(int(at[-1]) + 1, len(samples))
     sound = samples.sound()
     columns = [np.concatenate(column)[sound] for column in zip(*(row[:-1] for row in held), strict=True)]
@@ -116,6 +127,28 @@ def _figures(batch: Batch, scale: tuple[Tensor, Tensor]) -> tuple:
     digest = [hashlib.blake2b(np.ascontiguousarray(v).tobytes() + m.tobytes(), digest_size=16).hexdigest() for v, m in rows]
     return (count[:, 0].numpy(), mean.float().numpy(), std.float().numpy(), low.numpy(), high.numpy(), np.array(digest),
             outlines(_standardised(batch, scale)))
+
+
+def _packed_figures(batch: Batch) -> tuple:
+    """The same of packed samples."""
+    x, graph = batch.values.double(), batch.graph
+    at, ends = graph.sample[:, None].expand_as(x), {}
+    count = torch.zeros(len(batch), dtype=torch.float64).index_add_(0, graph.sample, torch.ones(len(x), dtype=torch.float64))
+    mean = pool(x, sample=graph.sample, count=graph.count)
+    std = pool((x - mean[graph.sample]).square(), sample=graph.sample, count=graph.count).sqrt()
+    for end in ("amin", "amax"):
+        ends[end] = x.new_zeros(mean.shape).scatter_reduce_(0, at, x, end, include_self=False).float().numpy()
+    digest = [_digest(batch.one(number)) for number in range(len(batch))]
+    return (count.numpy(), mean.float().numpy(), std.float().numpy(), ends["amin"], ends["amax"], np.array(digest),
+            unordered(batch.values, graph, batch.where))
+
+
+def _digest(one: Batch) -> str:
+    """Of everything that is known of a packed sample."""
+    graph, held = one.graph, hashlib.blake2b(digest_size=16)
+    for x in (one.values, one.where, graph.edges, graph.edge_values, graph.cell):
+        held.update(b"-" if x is None else f"{tuple(x.shape)}".encode() + x.contiguous().numpy().tobytes())
+    return held.hexdigest()
 
 
 def _standardised(batch: Batch, scale: tuple[Tensor, Tensor]) -> Tensor:

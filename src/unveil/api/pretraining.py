@@ -17,6 +17,7 @@ from unveil.contracts import Encoder
 from unveil.controls import judge_encoder
 from unveil.data.opening import open_records
 from unveil.data.options import Options
+from unveil.data.order import within
 from unveil.data.records import Records
 from unveil.data.samples import Samples
 from unveil.data.split import Split, judgeable, split
@@ -96,7 +97,8 @@ def fitted(samples: Samples, kind: Kind, method: str, scale: str, seed: int, giv
     """The recipe with its kind's settings read off the samples and, for scale ``"auto"``, the others adjusted to data and machine."""
     recipe = recipes.resolve(method, kind.name, scale=scale, given=given, seed=seed)
     recipe.kind |= kind.fixed(samples)
-    return scales.adjust(recipe, len(samples), device(), given) if scale == "auto" else recipe
+    size = float(samples.sizes.double().mean()) if samples.packed else 0.0
+    return scales.within_rows(scales.adjust(recipe, len(samples), device(), given, size) if scale == "auto" else recipe, samples)
 
 
 def settle(samples: Samples, kind: Kind, method: str, *, encoder: str | None = None, scale: str = "auto", budget: str | None = None,
@@ -108,7 +110,7 @@ def settle(samples: Samples, kind: Kind, method: str, *, encoder: str | None = N
     if training.batch % (training.accumulate * training.processes):
         raise Unusable(f"--train.batch {training.batch} is not a multiple of accumulate {training.accumulate} x devices "
                        f"{training.devices} x nodes {training.nodes}, the parts that it is cut into")
-    spec = samples.spec()
+    samples, spec = within(samples, training.rows, training.parts)[0], samples.spec()
     try:
         trial = recipe.build_method(recipe.build_encoder(spec)).to(here)
         need = measure.step_bytes(trial, kind, samples, training, here)
@@ -146,13 +148,19 @@ def _laid_out(recipe: Recipe, given: Mapping[str, Any], budget: str | None) -> R
 def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, show: Callable[[dict], None] = lambda row: None,
           say: Say = quiet) -> tuple[Encoder, Ending]:
     """Runs a resolved recipe on samples and saves the kept encoder; goes on where an interrupted run of it stopped."""
-    encoder = recipe.build_encoder(samples.spec())
+    encoder, defined = recipe.build_encoder(samples.spec()), definition_of(recipe, samples)
     if hasattr(encoder, "matched"):
         say(f"outside weights: {encoder.matched}")
     method, settings = recipe.build_method(encoder), recipe.training()
+    samples, large = within(samples, settings.rows, settings.parts)
+    samples.faults.update(large)
+    for name, why in list(large.items())[:5]:
+        say(f"set aside: {name} {why}")
+    if len(large) > 5:
+        say(f"set aside: {len(large) - 5:,} more for their size")
     monitor = Monitor(settings.total(len(samples)), labels=by_id(samples, samples.labels), groups=by_id(samples, samples.groups))
     loop = Loop(method, kind, samples, settings, seed=recipe.seed, folder=folder / "checkpoints" if folder else None,
-                definition=definition_of(recipe, samples), monitor=monitor, show=show, say=say,
+                definition=defined, monitor=monitor, show=show, say=say,
                 snapshot=lambda done: folder and save_encoder(folder / "snapshots" / f"step-{done:08d}", method.kept()["encoder"], recipe))
     with together(loop):
         ending = loop.run()
@@ -297,6 +305,8 @@ def _defining(recipe: Recipe) -> dict[str, Any]:
     held = json.loads(json.dumps(recipe.to_json(), default=str))
     for section in ("train", "kind"):
         held[section] = {name: value for name, value in held[section].items() if name not in HARMLESS}
+    if recipe.train.get("rows"):  # each process then holds equally many samples of a batch: which ones meet goes with their number
+        held["parts"] = recipe.training().parts
     return held
 
 

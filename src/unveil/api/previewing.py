@@ -20,6 +20,7 @@ from unveil.data.samples import Samples
 from unveil.errors import Unusable
 from unveil.recipes import recipe as recipes
 from unveil.recipes.recipe import Recipe
+from unveil.tokens import Graph, pool
 from unveil.training.step import TrainStep
 
 MEASURED = 16  # samples over which shares are measured, at each step
@@ -81,7 +82,7 @@ def preview(method: str, data, *, encoder: str | None = None, scale: str = "auto
     rows = [fact["samples"][i] | {"name": f"{fact['samples'][i]['name']}, step {index + 1}"}
             for i in _evenly(len(some), samples) for index, fact in enumerate(facts)]
     return {"method": name, "kind": kind, "recipe": recipe.to_json(), "given": list(given), "words": _words(facts, some),
-            "views": {"grid": facts[0]["grid"], "samples": rows}}
+            "views": {"grid": facts[0]["grid"], "hidden": facts[0]["hidden"], "samples": rows}}
 
 
 def _evenly(count: int, most: int) -> np.ndarray:
@@ -114,14 +115,20 @@ def shown_of(method: Method, some: Samples, step: Watched) -> dict[str, Any]:
     """One forward pass of a method over a few samples, as drawings of at most six views each.
 
     Returns:
-        ``grid`` of the tokens, None where nothing is hidden or it does not fit over a drawing; ``samples``: a table each, of its
-        ``name``, drawings ``whole`` and ``views``, and where there is a grid the places ``seen`` and ``asked`` for.
+        ``grid`` of the tokens, None where nothing is hidden or it does not fit over a drawing; ``hidden``: the share of each packed
+        sample's rows that was, which are drawn as those that a view took away; ``samples``: a table each, of its ``name``, drawings
+        ``whole`` and ``views``, and where there is a grid the places ``seen`` and ``asked`` for.
     """
     batch = some.batch(torch.arange(len(some)))
     shown = method(batch, step).shown
     tokens, grid = _tokens(method.encoder, batch, shown)
     views = [view for _, made in step.asked for view in made] or [batch]
-    return {"grid": grid, "samples": [
+    hidden, share = shown.get("hidden") if some.packed else None, []
+    if hidden is not None:  # a bool a row: a view has as many rows as its sample
+        first = views[0]
+        views = [replace(first, valid=~hidden if first.valid is None else first.valid & ~hidden)]
+        share = pool(hidden[:, None].float(), sample=batch.graph.sample, count=len(batch))[:, 0].tolist()
+    return {"grid": grid, "hidden": share, "samples": [
         {"name": str(some.name(int(batch.ids[i]))), "whole": step.kind.draw(batch.one(i)),
          "views": [step.kind.draw(view.one(i)) for view in views[:6]]} | {key: places[i] for key, places in tokens.items()}
         for i in range(len(some))]}
@@ -140,20 +147,45 @@ def _tokens(encoder: Encoder, batch: Batch, shown: dict[str, Tensor]) -> tuple[d
 def _words(facts: Sequence[Mapping[str, Any]], some: Samples) -> list[str]:
     """Sentences on the views and masks of some steps."""
     said = [] if facts[0]["asked"] else ["The whole sample, as it is."]
-    whole = float(np.prod(np.multiply(some.shape, some.spacing)))
     for number, (asked, views) in enumerate(facts[0]["asked"]):
-        boxes = torch.cat([view.box for fact in facts for view in fact["asked"][number][1]])
-        covers = (boxes[:, 1] - boxes[:, 0]).abs().prod(-1).numpy() / whole
-        many = f"{len(views)} view{'s' * (len(views) != 1)} of {' x '.join(map(str, views[0].values.shape[2:]))}"
-        part = "all" if covers.min() > 0.999 else f"{covers.min():.0%} to {covers.max():.0%} (middle {np.median(covers):.0%})"
+        many, covers = f"{len(views)} view{'s' * (len(views) != 1)}", _covering(facts, number, some)
         changes = f"values change with strength {asked['strength']:g}" if asked.get("strength") else "values stay as they are"
-        said.append(f"{many}, covering {part} of the sample; {changes}{', with the symmetries of the kind' * bool(asked.get('symmetry'))}.")
+        said.append(f"{many}{covers} of the sample; {changes}{', with the symmetries of the kind' * bool(asked.get('symmetry'))}.")
+    if facts[0]["hidden"]:
+        share = np.concatenate([fact["hidden"] for fact in facts])
+        said.append(f"{share.min():.0%} to {share.max():.0%} (middle {np.median(share):.0%}) of a sample's rows are hidden and asked for.")
     if (grid := facts[0]["grid"]) is not None:
         count = int(np.prod(grid))
         token = " x ".join(f"{side / cells:g}" for side, cells in zip(some.shape, grid, strict=True))
         seen, asked = (np.array([len(row[key]) for fact in facts for row in fact["samples"]]) for key in ("seen", "asked"))
         said.append(f"{' x '.join(map(str, grid))} tokens of {token}; {_range(seen, count)} seen, {_range(asked, count)} asked for.")
     return said
+
+
+def _covering(facts: Sequence[Mapping[str, Any]], number: int, some: Samples) -> str:
+    """The size of views, and the share of a sample that they cover: of its grid, or of its rows and edges."""
+    views = [view for fact in facts for view in fact["asked"][number][1]]
+    if not some.packed:
+        boxes = torch.cat([view.box for view in views])
+        covers = (boxes[:, 1] - boxes[:, 0]).abs().prod(-1).numpy() / float(np.prod(np.multiply(some.shape, some.spacing)))
+        return f" of {' x '.join(map(str, views[0].values.shape[2:]))}, covering {_share(covers)}"
+    graphs = [view.graph for view in views]
+    rows = _share(np.concatenate([_kept(view.valid, graph.sample, graph) for view, graph in zip(views, graphs, strict=True)]))
+    if graphs[0].edges is None:
+        return f", with {rows} of the rows"
+    edges = _share(np.concatenate([_kept(graph.edge_valid, graph.sample[graph.edges[0]], graph) for graph in graphs]))
+    return f", with {rows} of the rows and {edges} of the edges"
+
+
+def _kept(valid: Tensor | None, sample: Tensor, graph: Graph) -> np.ndarray:
+    """Share of what each sample has that is valid; 1 where it has nothing."""
+    there = torch.ones(len(sample), 1) if valid is None else valid[:, None].float()
+    owns = torch.bincount(sample, minlength=graph.count) > 0
+    return torch.where(owns, pool(there, sample=sample, count=graph.count)[:, 0], torch.ones(())).numpy()
+
+
+def _share(covers: np.ndarray) -> str:
+    return "all" if covers.min() > 0.999 else f"{covers.min():.0%} to {covers.max():.0%} (middle {np.median(covers):.0%})"
 
 
 def _range(counts: np.ndarray, of: int) -> str:

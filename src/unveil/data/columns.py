@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import islice
+from typing import TextIO
 
 import numpy as np
 
+from unveil.data.machine import memory_limit
 from unveil.data.records import Unreadable
 
 MISSING = {"", "nan", "na", "n/a", "null", "none", "?", "-"}
@@ -119,7 +123,7 @@ def _rows(file: str) -> Iterator[tuple[list[str], csv.reader]]:
     """The names in the first line and a reader of the lines after it."""
     reader = None
     try:
-        with open(file, newline="", encoding="utf-8-sig") as stream:
+        with _opened(file) as stream:
             first = stream.readline(1 << 20)
             if not first.strip():
                 raise Unreadable("is empty" if not first else "line 1 is blank; it must name the columns")
@@ -130,8 +134,24 @@ def _rows(file: str) -> Iterator[tuple[list[str], csv.reader]]:
         raise Unreadable("is no UTF-8 text; save it as CSV in UTF-8") from why
     except csv.Error as why:
         raise Unreadable(f"line {reader.line_num}: {why}") from why
+    except (EOFError, gzip.BadGzipFile, zlib.error) as why:
+        raise Unreadable("is no gzip file, or one that is damaged or cut short") from why
     except OSError as why:
         raise Unreadable(f"cannot be opened: {why.strerror}") from why
+
+
+def _opened(file: str) -> TextIO:
+    """A file as text; one that ends in ``.gz`` unpacked, after a look at how much that gives."""
+    if not file.endswith(".gz"):
+        return open(file, newline="", encoding="utf-8-sig")
+    most, size = memory_limit() // 8, 0
+    with gzip.open(file, "rb") as stream:
+        while part := stream.read(1 << 20):
+            size += len(part)
+            if size > most:
+                raise Unreadable(f"unpacks to more than {most / 2**30:.1f} GiB, an eighth of what this process may use: unpack it, and cut "
+                                 "it into several files")
+    return gzip.open(file, "rt", newline="", encoding="utf-8-sig")
 
 
 def _even(block: list[list[str]], before: int, last: int, width: int) -> tuple[np.ndarray, list[list[str]]]:

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from unveil.contracts import Batch
-from unveil.data.order import stream
+from unveil.data.order import Order
 from unveil.data.samples import Samples
 
 AHEAD = 3  # batches that are decoded while steps are made: more than one, so that neither waits where their times vary
@@ -17,24 +17,19 @@ class Feed:
 
     Args:
         samples: what to read.
-        seed: of the run.
-        batch: samples a step, over all processes.
+        order: of them.
         rank: this process.
-        world: number of processes.
         steps: batches that the run will ask for; none beyond is read.
     """
 
-    def __init__(self, samples: Samples, seed: int, batch: int, rank: int = 0, world: int = 1,
-                 steps: int | None = None):
-        self.samples, self.seed, self.size, self.rank, self.world = samples, seed, batch, rank, world
-        self.steps = steps
+    def __init__(self, samples: Samples, order: Order, rank: int = 0, steps: int | None = None):
+        self.samples, self.order, self.rank, self.steps = samples, order, rank, steps
         self.ahead: dict[int, Future] = {}
         self.pool = None if samples.in_memory else ThreadPoolExecutor(1, thread_name_prefix="feed")
         self.waited = 0.0
 
     def _read(self, step: int) -> Batch:
-        at, keys = stream(self.seed, step, self.size, len(self.samples), self.rank, self.world)
-        return self.samples.batch(at, keys)
+        return self.samples.batch(*self.order(step, self.rank))
 
     def __call__(self, step: int) -> Batch:
         start = time.perf_counter()

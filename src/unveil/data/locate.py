@@ -13,6 +13,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 from unveil.data.builtin import Builtin
 from unveil.errors import Unusable
@@ -67,9 +68,9 @@ def _keep(found: Path, home: Path, source: Builtin) -> None:
     for file, want in source.files.items():
         if (got := _digest(found / file)) != want:
             raise ValueError(f"{found / file} has SHA-256 {got[:12]}..., expected {want[:12]}...: a damaged or another version")
-    home.mkdir(parents=True, exist_ok=True)
     for file in source.files:
-        part = home / f".{file}.{os.getpid()}"
+        part = (home / file).with_name(f".{Path(file).name}.{os.getpid()}")
+        part.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(found / file, part)
         part.replace(home / file)
 
@@ -114,7 +115,8 @@ def _web(source: Builtin, scratch: Path, say) -> Path | None:
         return None
     for file in source.files:
         say(f"fetching {source.address}/{file}")
-        with urllib.request.urlopen(f"{source.address}/{file}", timeout=60) as answer, open(scratch / file, "wb") as out:
+        (scratch / file).parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(f"{source.address}/{quote(file)}", timeout=60) as answer, open(scratch / file, "wb") as out:
             shutil.copyfileobj(answer, out)
     return scratch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -37,7 +38,9 @@ def open_records(source, options: Options | None = None, say: Callable[[str], No
     path, name = Path(source), str(source)
     if name in builtin.TABLE and not path.exists():
         held = builtin.TABLE[name]
-        return _kind(options.kind, (held.kind,), name, name), held.read(locate(name, held, say))
+        kind = _kind(options.kind, (held.kind, *held.others), name, name, held.kind)
+        folder = locate(name, held, say)
+        return kind, held.read(folder, replace(options, kind=kind)) if held.others else held.read(folder)
     if not name.startswith("hf:"):
         _must_exist(path, name)
     place, readers = (name, ["hub"]) if name.startswith("hf:") else (path, TABLE)
@@ -45,7 +48,8 @@ def open_records(source, options: Options | None = None, say: Callable[[str], No
         for reader in map(_module, readers):
             if seen := reader.detect(place):
                 possible = reader.kinds(place) if hasattr(reader, "kinds") else reader.KINDS
-                return _kind(options.kind, possible, seen, name), _printable(reader.read(place, options))
+                kind = _kind(options.kind, possible, seen, name, reader.usual(place) if hasattr(reader, "usual") else None)
+                return kind, _printable(reader.read(place, replace(options, kind=kind)))
         raise _nothing(path)
     except OSError as why:
         raise Unusable(f"cannot read {why.filename or path}: {why.strerror or why}") from why
@@ -65,8 +69,9 @@ def _nothing(path: Path) -> Unusable:
     files = (file for file in islice(path.rglob("*"), 1000) if file.is_file()) if path.is_dir() else [path]
     endings = sorted({file.suffix for file in files})
     found = f"it holds files ending in {', '.join(map(repr, endings))}" if endings else "it is empty"
-    return Unusable(f"nothing in {path} can be read: {found}. Readable are pictures, .npy, .npz, .csv, .ts, .tar shards and "
-                    "Hugging Face data sets")
+    return Unusable(f"nothing in {path} can be read: {found}. Readable are pictures, .npy, .npz, .csv, .ts, .tar shards, "
+                    "Hugging Face data sets, molecules (.smi, .sdf, tables with a column smiles), atoms (.xyz, .cif, .pdb, .db), graphs "
+                    "(.graphml, .gml, .edgelist, node-link .json) and TU sets")
 
 
 def _must_exist(path: Path, name: str) -> None:
@@ -80,13 +85,13 @@ def _module(name: str):
     return importlib.import_module(f"unveil.data.readers.{name}")
 
 
-def _kind(wanted: str | None, possible: tuple[str, ...], seen: str, name: str) -> str:
-    """The kind of data, certain or said by the user."""
+def _kind(wanted: str | None, possible: tuple[str, ...], seen: str, name: str, usual: str | None = None) -> str:
+    """The kind of data: said by the user, the only one possible, or the ``usual`` one, where all others would need something made first."""
     if wanted is not None:
         if wanted not in possible:
             raise Unusable(f"{name} is {seen}, which holds {' or '.join(possible)}, not {wanted}")
         return wanted
-    if len(possible) > 1:
+    if len(possible) > 1 and usual is None:
         lines = "\n".join(f"  --kind {kind}" for kind in possible)
         raise Unusable(f"{name} is {seen}; that can be several kinds. Say which:\n{lines}")
-    return possible[0]
+    return usual or possible[0]

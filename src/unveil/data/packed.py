@@ -75,7 +75,7 @@ class Packed:
         """What hangs together in the samples ``ids``, and their rows ``(sum N)`` in the whole."""
         rows, sample, begin = _gather(self.sizes[ids], self.start[ids])
         graph = Graph(sample, len(ids), int(self.sizes[ids].max()), code=None if self.code is None else self.code[rows],
-                      cell=None if self.cell is None else self.cell[ids])
+                      cell=None if self.cell is None else self.cell[ids], sizes=tuple(self.sizes[ids].tolist()))
         if self.edges is not None:
             at, owner, _ = _gather(self.many[ids], self.first[ids])
             graph.edges = self.edges[:, at] + begin[owner]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unveil.wording import sentence
+
+if TYPE_CHECKING:
+    from unveil.data.packed import Structure
 
 
 class Unreadable(Exception):
@@ -24,18 +28,19 @@ def scaled(shape: Sequence[int], side: int) -> tuple[int, ...]:
 
 @dataclass
 class Records:
-    """A lazily read list of raw arrays.
+    """A lazily read list of raw arrays, or of :class:`unveil.data.packed.Structure` where rows hang together or have places.
 
     Attributes:
         names: what to call each in a message, such as its path.
         load: reads one as an array; raises :class:`Unreadable` where it cannot.
-        layout: axes of an array: ``"hwc"`` or ``"ct"``; None where the source does not say.
+        layout: axes of an array: ``"hwc"`` or ``"ct"``; ``"graph"`` or ``"atoms"`` of a structure; None where the source does not say.
         labels: class name of each, or None. ``""`` stands for an unlabelled record.
         targets: a number to predict of each, float64, NaN where it is missing; None where there are none.
+        target: what the targets are called, with their unit, such as ``"energy (eV)"``; None where the user's own word for them will do.
         dense: class number of every place of every record ``(n, *shape)``, integers below 0 where unlabelled; None where there are none.
         groups: subject, patient or recording of each, or None.
         rate: samples a second, for series.
-        channels: names of channels, for series.
+        channels: names of channels, for series; of the features of a node, for graphs.
         array: all records at once where they lie in one array, so that a kind need not go through :attr:`load`.
         test: bool, which records the source's own split holds out; None where it has none.
         notes: sentences about the source that a person should see, such as where a recording has gaps.
@@ -44,7 +49,7 @@ class Records:
     """
 
     names: Sequence[str]
-    load: Callable[[int], np.ndarray]
+    load: Callable[[int], np.ndarray | Structure]
     layout: str | None = None
     labels: np.ndarray | None = None
     targets: np.ndarray | None = None
@@ -56,6 +61,7 @@ class Records:
     test: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
     smaller: Callable[[int, int], np.ndarray] | None = None
+    target: str | None = None
 
     def __len__(self) -> int:
         return len(self.names)

@@ -83,10 +83,15 @@ class Samples:
         return isinstance(self.fetch, Packed)
 
     @property
+    def sizes(self) -> Tensor:
+        """Rows of each packed sample, int64 ``(n,)``."""
+        return self.fetch.sizes[self.index]
+
+    @property
     def looks(self) -> str:
         """What a sample looks like, in a few words."""
         if self.packed:
-            sizes = self.fetch.sizes[self.index]
+            sizes = self.sizes
             return f"{int(sizes.min())} to {int(sizes.max())} rows (mean {float(sizes.double().mean()):.1f}) with {self.channels} values"
         return f"{'x'.join(map(str, self.shape))} with {self.channels} channel{'s' * (self.channels != 1)}"
 

@@ -14,6 +14,21 @@ from unveil.randomness import Generator
 
 
 @dataclass(frozen=True)
+class Fold:
+    """One of several folds that hold every labelled sample out once, each with its share of every class.
+
+    Attributes:
+        number: of the fold, from 0.
+        count: of folds.
+        seed: of the choice.
+    """
+
+    number: int
+    count: int
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Split:
     """Samples to learn from and samples to score on.
 
@@ -38,13 +53,13 @@ class Split:
         return Split(*(side.subset(side.readable()) for side in (self.train, self.test)), self.name)
 
 
-def split(samples: Samples, held: Sequence[int] | None = None, share: float = 0.25, seed: int = 0) -> Split:
+def split(samples: Samples, held: Sequence[int] | Fold | None = None, share: float = 0.25, seed: int = 0) -> Split:
     """Cuts samples in two so that nothing of a group is on both sides.
 
     Args:
         samples: to cut.
-        held: numbers of the groups to hold out, in sorted order of their names; None takes the source's own test part, else
-            ``share`` of the groups, else ``share`` of the samples.
+        held: numbers of the groups to hold out, in sorted order of their names; or a fold of single samples; None takes the source's own
+            test part, else ``share`` of the groups, else ``share`` of the samples.
         share: of what is held out.
         seed: of the choice.
 
@@ -52,6 +67,8 @@ def split(samples: Samples, held: Sequence[int] | None = None, share: float = 0.
         Unusable: where ``held`` names groups that are not there, the source's own test part shares groups with the rest, or nothing is
             left on a side.
     """
+    if isinstance(held, Fold):
+        return _fold(samples, held)
     if held is not None:
         known = [] if samples.groups is None else np.unique(samples.groups).tolist()
         if missing := [group for group in held if group not in known]:
@@ -66,6 +83,31 @@ def split(samples: Samples, held: Sequence[int] | None = None, share: float = 0.
         return _cut(samples, np.isin(samples.groups, chosen), f"{len(chosen)} of {len(names)} groups held out")
     chosen = generator.permutation(len(samples)).numpy()[:max(1, round(share * len(samples)))]
     return _cut(samples, np.isin(np.arange(len(samples)), chosen), f"{len(chosen)} of {len(samples)} samples held out, groups unknown")
+
+
+def _fold(samples: Samples, fold: Fold) -> Split:
+    if samples.labels is None:
+        raise Unusable(f"{fold.count} stratified folds need labels, of which each fold takes its share")
+    if samples.labels.max() < 0 or np.bincount(samples.labels[samples.labels >= 0]).max() < fold.count:
+        raise Unusable(f"{fold.count} stratified folds need a class of {fold.count} samples at least")
+    apart = "" if samples.groups is None or len(np.unique(samples.groups)) < 2 else ", groups not kept apart"
+    name = f"fold {fold.number + 1} of {fold.count}, stratified by label{apart}"
+    return _cut(samples, stratified(samples.labels, fold.count, fold.seed) == fold.number, name)
+
+
+def stratified(labels: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """Fold of each sample ``(n,)``, -1 where it has no label: sizes differ by one at most, and so does each class over folds.
+
+    Args:
+        labels: int64 ``(n,)``, below 0 for none.
+        count: of folds.
+        seed: of the choice.
+    """
+    order = Generator(seed, "folds", count).permutation(len(labels)).numpy()
+    order = order[np.argsort(labels[order], kind="stable")]
+    order, part = order[labels[order] >= 0], np.full(len(labels), -1)
+    part[order] = np.arange(len(order)) % count
+    return part
 
 
 def judgeable(parts: Split) -> Split:

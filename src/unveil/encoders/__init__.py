@@ -3,6 +3,11 @@
 TABLE = {
     "transformer": "unveil.encoders.transformer:Transformer",
     "gin": "unveil.encoders.gin:GIN",
+    "gcn": "unveil.encoders.gin:GCN",
+    "gat": "unveil.encoders.gin:GAT",
+    "hierarchical": "unveil.encoders.hierarchical:HierarchicalNet",
+    "equivariant": "unveil.encoders.equivariant:Equivariant",
+    "painn": "unveil.encoders.painn:PaiNN",
     "conv": "unveil.encoders.conv:ConvNet",
     "pretrained": "unveil.encoders.pretrained:Pretrained",
 }

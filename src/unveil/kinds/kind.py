@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,16 +24,24 @@ class Kind:
     Attributes:
         name: as in ``--kind``.
         offers: what its samples have for encoders to read, see ``Encoder.reads``.
+        optional: what samples have under certain settings alone, and these settings.
+        tiny: settings with which planted samples are small, for conformance.
+        pictorial: samples are pictures ``(C, height, width)``, as other programs read them, too.
         encoder: that reads it where nothing else is asked for.
         method: that teaches where nothing else is asked for.
         corruptions: names that :meth:`corrupt` knows.
+        light: settings of :meth:`view` under which a sample keeps what its label says: networks are trained on labels with them.
     """
 
     name: ClassVar[str]
     offers: frozenset[str] = frozenset({"grid"})
+    optional: ClassVar[dict[str, dict[str, Any]]] = {}
+    tiny: ClassVar[dict[str, Any]] = {}
+    pictorial: ClassVar[bool] = False
     encoder: ClassVar[str] = "transformer"
     method: ClassVar[str] = "simclr"
     corruptions: ClassVar[tuple[str, ...]] = ()
+    light: ClassVar[dict[str, Any]] = {"area": (0.7, 1.0), "strength": 0.5}
 
     def open(self, records: Records) -> Samples:
         """Records to samples, without reading more than is needed to know what they look like.

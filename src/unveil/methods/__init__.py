@@ -9,4 +9,11 @@ TABLE = {
     "i-jepa": "unveil.methods.ijepa:IJEPA",
     "bootleg": "unveil.methods.bootleg:Bootleg",
     "lejepa": "unveil.methods.lejepa:LeJEPA",
+    "graphmae": "unveil.methods.graphmae:GraphMAE",
+    "hi-gmae": "unveil.methods.hi_gmae:HiGMAE",
+    "graphcl": "unveil.methods.graphcl:GraphCL",
+    "infograph": "unveil.methods.infograph:InfoGraph",
+    "graph-jepa": "unveil.methods.graph_jepa:GraphJEPA",
+    "coordinate-denoising": "unveil.methods.coordinate_denoising:CoordinateDenoising",
+    "scd": "unveil.methods.scd:SCD",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -105,3 +107,59 @@ def masked_mean(error: Tensor, valid: Tensor | None) -> Tensor:
         return error.mean()
     weight = valid.to(error.dtype)
     return global_mean((error * weight).sum(), weight.sum())
+
+
+@full_precision
+def scaled_cosine(answer: Tensor, goal: Tensor, power: float, asked: Tensor) -> Tensor:
+    """Scaled cosine error (Hou et al. 2022, eq. 2): ``(1 - cos(answer_i, goal_i))^power``, the mean over the rows that ``asked`` admits
+    on all processes; 0 where none is asked.
+
+    Args:
+        answer: ``(N, D)``.
+        goal: ``(N, D)``.
+        power: at 1 or above; larger ones make little of what is nearly right.
+        asked: bool ``(N)``.
+    """
+    return mean_over((1 - F.cosine_similarity(answer, goal, dim=-1)).clamp_min(0) ** power, asked)
+
+
+@full_precision
+def contrast(a: Tensor, b: Tensor, temperature: float) -> Tensor:
+    """Of each ``a_i``, ``-log exp(sim(a_i, b_i) / t) / sum_{j != i} exp(sim(a_i, b_j) / t)`` with sim the cosine, the mean over i (as
+    the published code of You et al. 2020 has it: the partner is not among what it is told from, so the loss can be below 0).
+
+    Args:
+        a: ``(B, D)``, at least two on all processes together.
+        b: ``(B, D)`` the partners.
+        temperature: t.
+    """
+    a, everyone = F.normalize(a, dim=-1), gather(F.normalize(b, dim=-1))
+    logits = a @ everyone.T / temperature
+    own = (rank() * len(a) + torch.arange(len(a), device=a.device))[:, None]
+    return (logits.scatter(1, own, float("-inf")).logsumexp(1) - logits.gather(1, own)[:, 0]).mean()
+
+
+@full_precision
+def jensen_shannon(local: Tensor, whole: Tensor, sample: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The two expectations of the Jensen-Shannon estimate of the information that rows share with samples (Nowozin et al. 2016; Sun et al.
+    2020): ``mean(log 2 - softplus(-s))`` over rows with their own sample, ``mean(softplus(-s) + s - log 2)`` over rows with every other
+    sample of all processes, ``s`` their dot product. The first less the second is the estimate.
+
+    Args:
+        local: ``(N, D)``.
+        whole: ``(B, D)``, at least two on all processes together.
+        sample: ``(N)``, whose each row is.
+        valid: bool ``(N)``, rows that count; None for all.
+    """
+    score = local @ gather(whole).T
+    own = (rank() * len(whole) + sample)[:, None]
+    mine = score.gather(1, own)[:, 0]
+    valid = torch.ones_like(sample, dtype=torch.bool) if valid is None else valid
+    others = F.softplus(score).scatter(1, own, 0.0).sum(1) / (score.shape[1] - 1)  # softplus(-s) + s is softplus(s)
+    return mean_over(math.log(2) - F.softplus(-mine), valid), mean_over(others - math.log(2), valid)
+
+
+def mean_over(error: Tensor, asked: Tensor) -> Tensor:
+    """Mean of ``error (N)`` over the rows that ``asked (N)`` admits, on all processes; 0 where there are none."""
+    weight = asked.to(error.dtype)
+    return global_mean((error * weight).sum(), global_sum(weight.sum()).clamp_min(1) / world())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -15,7 +15,8 @@ from unveil.contracts import Encoder, Method, Spec
 from unveil.errors import Unusable, nearest
 from unveil.kinds.kind import Kind
 from unveil.randomness import key
-from unveil.recipes.check import TABLES, brief, checked, find
+from unveil.recipes.check import brief, checked, find
+from unveil.recipes.fit import encoders
 from unveil.training.settings import Training
 
 SECTIONS = ("kind", "encoder", "method", "train")
@@ -56,7 +57,7 @@ class Recipe:
         kind = self.build_kind()
         if lacks := find("encoder", self.encoder["name"]).reads - kind.offers:
             raise Unusable(f"the encoder {self.encoder['name']} reads {' and '.join(sorted(lacks))}, which {kind.name} data do not offer: "
-                           f"{fitting('encoder', lambda other: other.reads <= kind.offers)}")
+                           f"{instead(encoders(kind.offers))}")
         return build_encoder(self.encoder, spec, self.seed)
 
     def build_method(self, encoder: Encoder) -> Method:
@@ -69,7 +70,7 @@ class Recipe:
         if lacks:
             needs, offers = find("method", self.method["name"]).needs, self.build_kind().offers
             raise Unusable(f"{self.method['name']} needs an encoder that supports {', '.join(sorted(lacks))}; {self.encoder['name']} does "
-                           f"not: {fitting('encoder', lambda other: other.reads <= offers and needs <= other.supports)}")
+                           f"not: {instead(encoders(offers, needs))}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key(self.seed, "method") >> 1)
             return build("method", self.method, encoder)
@@ -81,10 +82,9 @@ class Recipe:
         return asdict(self)
 
 
-def fitting(section: str, fits: Callable[[type], bool]) -> str:
-    """What to choose instead: the names under which ``fits`` is true."""
-    found = [name for name in TABLES[section] if fits(find(section, name))]
-    return "use " + " or ".join(f"--{section} {name}" for name in found) if found else f"there is no {section} that can"
+def instead(found: Sequence[str]) -> str:
+    """What to choose instead, of encoders."""
+    return "use " + " or ".join(f"--encoder {name}" for name in found) if found else "there is no encoder that can"
 
 
 def build(section: str, settings: Mapping[str, Any], *first):

@@ -80,11 +80,15 @@ def collect_study(study: Study, rows: Sequence[dict[str, Any]], held: dict[str, 
     first = asdict(decide(tables[best], who=best if len(arms) > 1 else "this encoder"))
     if held["verdict"]:
         first = claimed(held)
+    elif held["metric"] != "accuracy":
+        first = {"tone": "open", "headline": f"{held['metric']} of {len(arms)} arms; {held['direction']} is better.", "rest": []}
     elif len(arms) > 1:
         first["rest"].append(f"Of the {len(arms)} arms {best} has the highest mean; being chosen so flatters it a little.")
     return plain({
         "what": "study", "name": study.name, "question": study.question, "folder": str(out), "made": str(datetime.date.today()),
         "decision": first, "verdicts": held["verdicts"], "changed": held["differ"], "best": best,
+        "metric": held["metric"], "unit": held["unit"], "direction": held["direction"],
+        "columns": {str(each): study.figure.budget(each) for each in study.budgets},
         "said": {arm: asdict(decide(tables[arm], who=arm)) for arm in arms},
         "arms": held["arms"], "data": study.data, "scale": study.scale, "settings": study.settings, "differ": study.arms,
         "splits": list(dict.fromkeys(fold["split_name"] for row in rows for fold in row["folds"])), "seeds": seeds,

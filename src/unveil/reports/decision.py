@@ -89,7 +89,8 @@ def of_study(rows: Sequence[Mapping[str, Any]], arm: str, budgets: Sequence[int 
 
 def _draws(rows: Sequence[Mapping[str, Any]], arm: str, way: Way, each: int | None) -> list[float]:
     return [value for row in rows if row["arm"] == arm for fold in row["folds"] for score in fold["scores"]
-            if (score["features"], score["task"], score["labels"]) == (*way, each) for value in score["values"]]
+            if (score["features"], score["task"], score["labels"], score.get("metric", "accuracy")) == (*way, each, "accuracy")
+            for value in score["values"]]
 
 
 def beats(a: Score, b: Score) -> bool:

@@ -187,20 +187,21 @@ def views(held: Held) -> Markup | None:
     found = held.get("views")
     if not found or not any(sample["views"] for sample in found["samples"]):
         return None
-    rows = []
+    shown_of = []
     for sample in found["samples"]:
         mask = _mask(sample, found["grid"]) if found["grid"] is not None else None
         shown = [tag("li", tag("figure", tag("div", Markup(view), mask, class_="frame"))) for view in sample["views"]]
         whole = tag("figure", Markup(sample["whole"]), tag("figcaption", sample["name"]), class_="query")
-        rows.append(tag("li", whole, tag("ol", shown)))
+        shown_of.append(tag("li", whole, tag("ol", shown)))
     hidden = [" What is blank was hidden from the encoder; ", tag("b", "tinted", class_="asked"), " parts had to be predicted."]
+    rows = " What is pale was hidden from the encoder, and had to be predicted."
     how = join(f"Left, a training sample; right, what {held['method']} was shown of it.",
-               " It was asked to see that these are the same." if found["grid"] is None else hidden,
+               hidden if found["grid"] is not None else rows if found.get("hidden") else " It was asked to see that these are the same.",
                " If a view has lost what matters to you, the views are too strong.")
     many = 1 + max(len(sample["views"]) for sample in found["samples"])
     wide, narrow = {2: (4, 2), 3: (2, 1)}.get(many, (1, 1))
     return section("views", "What the method saw", how, tag(
-        "ul", rows, class_="gallery views", style=f"--n:{many};--wide:{wide};--narrow:{narrow}"))
+        "ul", shown_of, class_="gallery views", style=f"--n:{many};--wide:{wide};--narrow:{narrow}"))
 
 
 def _mask(sample: Held, grid: Sequence[int]) -> Markup:

@@ -18,7 +18,7 @@ CONTROLS = {("linear", "statistics"): "hand statistics", ("network", "from scrat
 
 def arms(held: Held) -> Markup | None:
     """All arms against the controls; None where there is one arm."""
-    if len(held["arms"]) < 2:
+    if len(held["arms"]) < 2 or held.get("metric", "accuracy") != "accuracy":
         return None
     best, budgets = held["best"], budgets_of([line for lines in held["arms"].values() for line in lines])
     found = {arm: cells_of(lines, "linear", "encoder") for arm, lines in held["arms"].items()}
@@ -46,6 +46,8 @@ def _ungained(lines: list[Held], task: str, features: str) -> dict[int | None, H
 
 def scores(held: Held) -> Markup:
     """Every arm in full: the only one open, or all folded."""
+    if held.get("metric", "accuracy") != "accuracy":
+        return _plain(held)
     parts = []
     for arm, lines in held["arms"].items():
         budgets = budgets_of(lines)
@@ -59,6 +61,24 @@ def scores(held: Held) -> Markup:
     how = [spans if n > 1 else alone, " The small figure is the encoder's paired gain over that row, dark where its interval is "
            "clear of zero."]
     return section("scores", "Every arm in full" if len(held["arms"]) > 1 else "Features against controls", how, parts)
+
+
+def _plain(held: Held) -> Markup:
+    """Figures that are no accuracies, in their unit: a row an arm and way, a column a budget."""
+    budgets = budgets_of([line for lines in held["arms"].values() for line in lines])
+    unit = "" if held["unit"] in ("share", "1") else f" in {held['unit']}"
+    text = lambda line: f"{line['value']:.4g}" + (f" [{line['low']:.4g}, {line['high']:.4g}]" if line["n"] > 1 else "")
+    rows = []
+    for arm, lines in held["arms"].items():
+        for way in dict.fromkeys((line["features"], line["task"]) for line in lines):
+            found = {line["labels"]: line for line in lines if (line["features"], line["task"]) == way}
+            cells = [text(found[each]) if each in found else "" for each in budgets]
+            rows.append(tag("tr", [tag("td", value) for value in (arm, *way, *cells)]))
+    heads = [tag("th", name, scope="col") for name in ("arm", "features", "judged by", *(held["columns"][str(each)] for each in budgets))]
+    how = (f"{held['metric']}{unit} on held-out data, {held['direction']} is better: means over seeds and splits, with 95% intervals. "
+           "Splits share training data, so the intervals are a guide.")
+    return section("scores", "Arms against controls", how, tag("div", tag(
+        "table", tag("thead", tag("tr", heads)), tag("tbody", rows), class_="points"), class_="scroll"))
 
 
 def question(held: Held) -> Markup:

@@ -60,7 +60,7 @@ def compare(run: Run, drawings: Drawings) -> dict[str, Any]:
 
 def _rival(rows: Sequence[Held]) -> str | None:
     """The plain control with the highest accuracy at the most labels."""
-    found = [row for row in rows if row["task"] == "linear" and row["features"] in PLAIN]
+    found = [row for row in rows if (row["task"], row.get("metric", "accuracy")) == ("linear", "accuracy") and row["features"] in PLAIN]
     return max(found, key=lambda row: (row["labels"] is None, row["labels"] or 0, row["value"]))["features"] if found else None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from unveil.recipes.check import find, names
 from unveil.studies.study import Study, finished, load_study, study_names
-from unveil.studies.summary import gain, mean, scores
+from unveil.studies.summary import ACCURACY, Figure, decimals, facts, gain, mean, scores
 from unveil.studies.verdict import budget, differences, overall, verdicts
 from unveil.training.checkpoint import write_atomic
 
@@ -24,53 +24,81 @@ def rows_of(results: Path, study: str) -> list[dict[str, Any]]:
     return list(finished(load_study(study), results).values())
 
 
-def span(value: float, low: float, high: float, sign: bool = False) -> str:
+def span(value: float, low: float, high: float, sign: bool = False, places: int = 3) -> str:
     """``.82 [.79, .85]``."""
-    form = "{:+.3f}" if sign else "{:.3f}"
+    form = f"{{:{'+' * sign}.{places}f}}"
     if not np.isfinite(low):
         return form.format(value)
     return f"{form.format(value)} [{form.format(low)}, {form.format(high)}]"
 
 
-def taught(rows: list[dict], arm: str, budget: int | None) -> tuple[float, float, float]:
-    """Gain of an arm's linear probe over the same network untaught at a label budget, with its interval."""
-    return gain(*(scores(rows, arm, "linear", features, budget) for features in ("encoder", "random init")))
+def taught(rows: list[dict], arm: str, budget: int | None, figure: Figure = ACCURACY) -> tuple[float, float, float]:
+    """Gain of an arm over the same network untaught at a label budget, with its interval; above zero where it is better."""
+    ways = (scores(rows, arm, figure.task, features, budget, figure.metric) for features in (figure.taught, figure.untaught))
+    return gain(*ways, facts(rows, figure)[1])
 
 
-def verdict(rows: list[dict], arm: str, budget: int | None) -> str:
+def verdict(rows: list[dict], arm: str, budget: int | None, figure: Figure = ACCURACY) -> str:
     """Whether the interval of :func:`taught` is above zero; a pair or less leaves it open."""
-    _, low, high = taught(rows, arm, budget)
+    _, low, high = taught(rows, arm, budget, figure)
     if low > 0:
         return "learns"
-    return "not reproduced" if high < 0 or len(scores(rows, arm, "linear", "encoder", budget)) > 2 else "undecided"
+    many = len(scores(rows, arm, figure.task, figure.taught, budget, figure.metric)) > 2
+    return "not reproduced" if high < 0 or many else "undecided"
 
 
 def study_section(results: Path, name: str) -> list[str]:
     """A study's table, one line an arm."""
     study, rows = load_study(name), rows_of(results, name)
-    if not rows:
-        return []
-    lines = [f"## {name}", "", study.question, "", *_claim(study, rows), *_provenance(rows), ""]
-    heads = [f"linear, {each or 'all'} labels{' a class' if each else ''}" for each in study.budgets]
-    lines += [f"| arm | {' | '.join(heads)} | kNN | gain over random init | rank | CPU-s | seeds | verdict |",
-              "|" + "---|" * (len(heads) + 7)]
-    middle = budget(study)
+    return section(study, rows) if rows else []
+
+
+def section(study: Study, rows: list[dict]) -> list[str]:
+    """As :func:`study_section`, of rows at hand."""
+    figure, places, middle = study.figure, decimals(study.figure, study.smallest), budget(study)
+    told = lambda task, arm, features, each, metric=figure.metric: (
+        span(*mean(found), places=places) if (found := scores(rows, arm, task, features, each, metric)) else "")
+    knn = [("knn", None)] if figure == ACCURACY else []
+    columns = [(figure.task, each) for each in study.budgets] + knn
+    lines = [f"## {study.name}", "", study.question, "", *_claim(study, rows), *_provenance(rows), ""]
+    heads = [*(_head(figure, rows, each) for each in study.budgets), *["kNN"] * len(knn)]
+    lines += [f"| arm | {' | '.join(heads)} | gain over {figure.untaught} | rank | CPU-s | seeds | verdict |",
+              "|" + "---|" * (len(heads) + 6)]
     for arm in study.arms:
         mine = [row for row in rows if row["arm"] == arm]
         if not mine:
             continue
-        found = [span(*mean(scores(mine, arm, "linear", "encoder", each))) for each in study.budgets]
-        knn = span(*mean(scores(mine, arm, "knn", "encoder", None)))
+        found = [told(task, arm, figure.taught, each) for task, each in columns]
         rank = np.mean([fold["figures"].get("embedding/rankme", np.nan) for row in mine for fold in row["folds"]])
         seconds = np.mean([row["cpu_seconds"] for row in mine])
-        lines.append(f"| {arm} | {' | '.join(found)} | {knn} | {span(*taught(mine, arm, middle), sign=True)} | {rank:.0f} | "
-                     f"{seconds:.0f} | {len(mine)} | {verdict(mine, arm, middle)} |")
-    for control in FROZEN:
-        one = next(arm for arm in study.arms if any(row["arm"] == arm for row in rows))
-        found = [span(*mean(scores(rows, one, "linear", control, each))) for each in study.budgets]
-        lines.append(f"| *{control}* | {' | '.join(found)} | {span(*mean(scores(rows, one, 'knn', control, None)))} | | | | | |")
-    return [*lines, "", f"The gain and the verdict are those at {middle or 'all'} labels a class, paired over splits and seeds.", "",
+        gained = span(*taught(mine, arm, middle, figure), sign=True, places=places)
+        lines.append(f"| {arm} | {' | '.join(found)} | {gained} | {rank:.0f} | "
+                     f"{seconds:.0f} | {len(mine)} | {verdict(mine, arm, middle, figure)} |")
+    one = next(arm for arm in study.arms if any(row["arm"] == arm for row in rows))
+    for control, task in _beside(study):
+        found = [told(task or its, one, control, each) for its, each in columns]
+        label = control if task is None else f"{control} ({task})"
+        lines += [f"| *{label}* | {' | '.join(found)} | | | | | |"] * any(found)
+    at = figure.budget(middle)
+    return [*lines, "", f"The gain and the verdict are those at {at}, paired over splits and seeds.", "",
             *(f"- {arms}: {why}" for arms, why in study.reasons.items()), *([""] if study.reasons else []), *_gains(rows, study), ""]
+
+
+def _head(figure: Figure, rows: list[dict], each: int | None) -> str:
+    """Of a column."""
+    if figure == ACCURACY:
+        return f"linear, {each or 'all'} labels{' a class' if each else ''}"
+    unit = facts(rows, figure)[0]
+    return f"{figure.task}, {figure.metric}{'' if unit in ('share', '1') else f' in {unit}'}, {figure.budget(each)}"
+
+
+def _beside(study: Study) -> list[tuple[str, str | None]]:
+    """Controls of the table, with the task where it is another than the study's."""
+    if study.figure == ACCURACY:
+        return [(control, None) for control in FROZEN]
+    frozen = [] if study.task == "network" else [(control, None) for control in FROZEN]
+    more = [(control, task) for control, task in (*study.controls, *(("from scratch", "network"), ("median", study.task)))]
+    return list(dict.fromkeys([*frozen, *((control, None if task == study.task else task) for control, task in more)]))
 
 
 def _claim(study: Study, rows: list[dict]) -> list[str]:
@@ -87,18 +115,31 @@ def _claim(study: Study, rows: list[dict]) -> list[str]:
 
 
 def _gains(rows: list[dict], study: Study) -> list[str]:
-    """What the arm with the highest mean, frozen under a linear probe, gains over every control at every label budget."""
-    height = {arm: np.mean([value for each in study.budgets for value in scores(rows, arm, "linear", "encoder", each).values()])
-              for arm in study.arms if any(row["arm"] == arm for row in rows)}
+    """What the best arm on average gains over every control at every label budget."""
+    figure, sign = study.figure, facts(rows, study.figure)[1]
+    found = lambda arm, task, features, each: scores(rows, arm, task, features, each, figure.metric)
+    values = {arm: [value for each in study.budgets for value in found(arm, figure.task, figure.taught, each).values()]
+              for arm in study.arms}
+    height = {arm: sign * np.mean(held) for arm, held in values.items() if held}
+    if not height:
+        return []
     best = max(height, key=height.get)
-    lines = [f"Paired gains of {best}, {'the arm with the highest mean' if len(height) > 1 else 'linear probe'}:", "",
-             f"| over | {' | '.join(f'{each} labels a class' if each else 'all labels' for each in study.budgets)} |",
-             "|" + "---|" * (len(study.budgets) + 1)]
-    for task, control in (*(("linear", name) for name in FROZEN), ("network", "from scratch"), ("network", "fine-tuned")):
-        pairs = [(scores(rows, best, "linear", "encoder", each), scores(rows, best, task, control, each)) for each in study.budgets]
-        if all(theirs for _, theirs in pairs):
-            lines.append(f"| {control} | {' | '.join(span(*gain(*pair), sign=True) for pair in pairs)} |")
+    how = "linear probe" if figure == ACCURACY else figure.task
+    which = f"the arm with the {'highest' if sign > 0 else 'lowest'} mean" if len(height) > 1 else how
+    lines = [f"Paired gains of {best}, {which}:", "",
+             f"| over | {' | '.join(_short(figure, each) for each in study.budgets)} |", "|" + "---|" * (len(study.budgets) + 1)]
+    network = (("from scratch", "network"), ("fine-tuned", "network"))
+    for control, task in (*((name, figure.task) for name in FROZEN), *network, *study.controls):
+        pairs = [(found(best, figure.task, figure.taught, each), found(best, task, control, each)) for each in study.budgets]
+        if (control, task) != (figure.taught, figure.task) and all(ours.keys() & theirs.keys() for ours, theirs in pairs):
+            cells = (span(*gain(*pair, sign), sign=True, places=decimals(figure, study.smallest)) for pair in pairs)
+            label = control if task in (figure.task, "network") else f"{control} ({task})"
+            lines += [line] if (line := f"| {label} | {' | '.join(cells)} |") not in lines else []
     return lines
+
+
+def _short(figure: Figure, each: int | None) -> str:
+    return figure.budget(each) if each or figure != ACCURACY else "all labels"
 
 
 def _provenance(rows: list[dict]) -> list[str]:

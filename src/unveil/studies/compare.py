@@ -43,8 +43,9 @@ def comparison(arms: Sequence[str], data: str, *, hold_out: Sequence[int] | None
     name, records = open_records(data, options)
     base = recipes.resolve(first["method"], name, scale="small", given=settings | _without_method(first))
     samples = opened(base.build_kind(), records, options, quiet)
-    if samples.labels is None:
-        raise Unusable(f"{data} has no labels, and only labels can say which method is better: give --labels folders, COLUMN or FILE.csv")
+    if samples.labels is None and samples.targets is None:
+        raise Unusable(f"{data} has no labels, and only labels can say which method is better: give --labels folders, COLUMN or FILE.csv, "
+                       "or numbers to predict with --targets")
     judgeable(split(samples, hold_out))
     shared = {"encoder": base.encoder} | {f"train.{name}": base.train[name] for name in SHARED if base.train[name] is not None}
     for arm in held.values():
@@ -53,7 +54,8 @@ def comparison(arms: Sequence[str], data: str, *, hold_out: Sequence[int] | None
     return Study(name="-".join(held), question=f"Which of {', '.join(held)} gives the better frozen features of {data}?", data=data,
                  arms=held, folds=(tuple(hold_out) if hold_out is not None else None,), budgets=tuple(budgets), seeds=seeds,
                  settings=shared | settings, options={k: v for k, v in vars(options).items() if v is not None},
-                 claim=f"{claimant} gives better frozen features than {' and '.join(others)}.", arm=claimant, over=tuple(others))
+                 claim=f"{claimant} gives better frozen features than {' and '.join(others)}.", arm=claimant, over=tuple(others),
+                 **({"task": "regression", "metric": "R2"} if samples.labels is None else {}))
 
 
 def _arm(arm: str) -> dict[str, Any]:

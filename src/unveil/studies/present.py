@@ -9,33 +9,41 @@ from rich.console import Console
 from rich.table import Table
 
 from unveil.studies.study import Study
-from unveil.studies.summary import gain, mean, scores
+from unveil.studies.summary import ACCURACY, Figure, decimals, facts, gain, mean, scores
 from unveil.studies.verdict import as_table, differences, overall, verdicts
 from unveil.training.checkpoint import write_json
 from unveil.wording import escape
 
-PROBES = (("encoder", "linear"), ("encoder", "knn"), ("random init", "linear"), ("raw + PCA", "linear"), ("statistics", "linear"),
-          ("from scratch", "network"), ("fine-tuned", "network"))
+PLAIN = ("random init", "raw + PCA", "statistics")
+
+
+def probes(study: Study) -> list[tuple[str, str]]:
+    """Features and tasks that are told of a study, in order."""
+    task, neighbours = study.task, [("encoder", "knn")] if study.figure == ACCURACY else []
+    frozen = [] if task == "network" else [("encoder", task), *neighbours, *((name, task) for name in PLAIN)]
+    return list(dict.fromkeys([*frozen, *study.controls, ("from scratch", "network"), ("fine-tuned", "network")]))
 
 
 def summarise(study: Study, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Means with intervals for every arm, way and budget, the encoder's paired gains over the controls, and what is to be said of the
     claim."""
-    found = verdicts(study, rows)
+    found, figure, (unit, sign) = verdicts(study, rows), study.figure, facts(rows, study.figure)
     held: dict[str, Any] = {"study": study.name, "question": study.question, "claim": study.claim, "arms": {},
                             "verdict": overall(found) if found else None, "verdicts": as_table(found),
+                            "metric": figure.metric, "unit": unit, "direction": "higher" if sign > 0 else "lower",
                             "differ": differences(rows, study.arm or next(iter(study.arms)))}
     for arm in dict.fromkeys(row["arm"] for row in rows):
-        lines, ours = [], {each: scores(rows, arm, "linear", "encoder", each) for each in study.budgets}
-        for features, task in PROBES:
+        lines = []
+        ours = {each: scores(rows, arm, figure.task, figure.taught, each, figure.metric) for each in study.budgets}
+        for features, task in probes(study):
             for each in study.budgets:
-                found = scores(rows, arm, task, features, each)
+                found = scores(rows, arm, task, features, each, figure.metric)
                 if not found:
                     continue
                 line = {"features": features, "task": task, "labels": each, "n": len(found)}
                 line |= dict(zip(("value", "low", "high"), mean(found)))
-                if features != "encoder":
-                    line |= dict(zip(("gain", "gain_low", "gain_high"), gain(ours[each], found)))
+                if features != figure.taught and ours[each].keys() & found.keys():
+                    line |= dict(zip(("gain", "gain_low", "gain_high"), gain(ours[each], found, sign)))
                 lines.append(line)
         held["arms"][arm] = lines
     return held
@@ -46,7 +54,7 @@ def present(study: Study, rows: list[dict[str, Any]], out: Path, console: Consol
     held = summarise(study, rows)
     write_json(out / "results.json", held | {"rows": rows})
     if console:
-        console.print(_table(study, held["arms"]))
+        console.print(_table(study, held))
         _say_verdict(held, console)
     return held
 
@@ -63,26 +71,31 @@ def _say_verdict(held: dict[str, Any], console: Console) -> None:
         console.print(escape(f"  {verdict['about']}: {verdict['word']}. {verdict['why']}"))
 
 
-def _table(study: Study, arms: dict[str, list[dict]]) -> Table:
+def _table(study: Study, held: dict[str, Any]) -> Table:
     """Arms, each with its gain over the untaught network, above the controls."""
-    n = next(iter(arms.values()))[0]["n"]
-    table = Table(title=f"accuracy on held-out data, mean of {n} (gain over the untaught network)", title_justify="left")
+    arms, figure = held["arms"], study.figure
+    n = max((line["n"] for lines in arms.values() for line in lines), default=0)
+    unit = "" if held["unit"] in ("share", "1") else f" in {held['unit']}"
+    table = Table(title=f"{figure.metric}{unit} on held-out data, mean of {n} (gain over the untaught network)", title_justify="left")
     for heading in ("features", "judged by"):
         table.add_column(heading)
     for each in study.budgets:
-        table.add_column("all labels" if each is None else f"{each} a class", justify="right")
-    for features, task in PROBES:
+        short = "all labels" if each is None else f"{each} a class"
+        table.add_column(short if figure == ACCURACY else figure.budget(each), justify="right")
+    places = decimals(figure, study.smallest)
+    for features, task in probes(study):
         for arm in arms if features in ("encoder", "fine-tuned") else [study.arm or next(iter(arms))]:
-            cells = [_cell(arms[arm], features, task, each) for each in study.budgets]
+            cells = [_cell(arms[arm], features, task, each, figure, places) for each in study.budgets]
             name = arm if features == "encoder" else f"{arm}, {features}" if features == "fine-tuned" else features
             if any(cells):
-                table.add_row(escape(name), task, *cells, style="bold" if features == "encoder" and task == "linear" else None)
+                table.add_row(escape(name), task, *cells, style="bold" if (features, task) == (figure.taught, figure.task) else None)
     return table
 
 
-def _cell(lines: list[dict], features: str, task: str, each: int | None) -> str:
+def _cell(lines: list[dict], features: str, task: str, each: int | None, figure: Figure, places: int) -> str:
     found = {(line["features"], line["task"]): line for line in lines if line["labels"] == each}
-    line, base = found.get((features, task)), found.get(("random init", "linear"))
+    line, base = found.get((features, task)), found.get((figure.untaught, figure.task))
     if line is None:
         return ""
-    return f"{line['value']:.3f}" + (f" ({base['gain']:+.3f})" if (features, task) == ("encoder", "linear") and base else "")
+    ours = (features, task) == (figure.taught, figure.task) and base and "gain" in base
+    return f"{line['value']:.{places}f}" + (f" ({base['gain']:+.{places}f})" if ours else "")

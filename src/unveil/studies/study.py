@@ -5,27 +5,30 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from unveil import api, plain_yaml
 from unveil.api.opening import opened
 from unveil.contracts import Encoder
-from unveil.controls import judge_controls, judge_encoder
+from unveil.controls import TASKS, judge_controls, judge_encoder
 from unveil.data.opening import open_records
 from unveil.data.options import Options
-from unveil.data.split import Split, judgeable, split
+from unveil.data.samples import Samples
+from unveil.data.split import Fold, Split, judgeable, split
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind
 from unveil.provenance import code_version, machine
 from unveil.recipes import recipe as recipes
 from unveil.recipes.recipe import Recipe
 from unveil.studies.parallel import side_by_side
+from unveil.studies.summary import ACCURACY, Figure
 from unveil.tasks.bench import spread
 from unveil.training.checkpoint import write_json
 from unveil.training.lock import alone
@@ -45,12 +48,14 @@ class Study:
         data: a built-in set, or a path.
         options: what is to be said of the data.
         arms: name -> ``method`` and settings by dotted name.
-        folds: groups to hold out, a list a fold; None is the source's own test part.
+        folds: groups to hold out, a list a fold; None is the source's own test part. "10-fold stratified" in YAML makes ten of samples.
         budgets: labels a class; None is all.
         draws: repeats of few-label probes.
         seeds: how many.
         scale: of the recipes.
         labelled: training samples that probes may learn from, at most, evenly spaced; None for all.
+        taught_on: ``"train"``, or ``"all"``: teaching then sees the test samples too, without what is known of them.
+        tasks: that judge, by name; empty for those that judge where nothing else is asked for.
         scratch: also train the network from scratch on the labels.
         fine_tune: also train the taught network on them.
         settings: for all arms.
@@ -60,20 +65,25 @@ class Study:
         over: arms that it must beat.
         without: arms that lack what the claim rests on; it must beat them too, and they need not have learned anything.
         level: arms that it must not be worse than.
+        controls: ways that are no arms and that it must beat, each ``(features, task)``, such as ``("statistics", "forest")``.
         ranks: arms among whose runs the loss should rank the accuracy.
-        smallest: smallest difference in accuracy that matters, fixed before any run.
+        task: by which the claim is judged.
+        metric: of that task.
+        smallest: smallest difference in that metric that matters, in its unit, fixed before any run.
     """
 
     name: str
     question: str
     data: str
     arms: dict[str, dict[str, Any]]
-    folds: tuple[tuple[int, ...] | None, ...] = (None,)
+    folds: tuple[tuple[int, ...] | Fold | None, ...] = (None,)
     budgets: tuple[int | None, ...] = (1, 5, 20, None)
     draws: int = 5
     seeds: int = 3
     scale: str = "small"
     labelled: int | None = None
+    taught_on: Literal["train", "all"] = "train"
+    tasks: tuple[str, ...] = ()
     scratch: bool = True
     fine_tune: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
@@ -84,8 +94,16 @@ class Study:
     over: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     level: tuple[str, ...] = ()
+    controls: tuple[tuple[str, str], ...] = ()
     ranks: tuple[str, ...] = ()
+    task: str = ACCURACY.task
+    metric: str = ACCURACY.metric
     smallest: float = 0.02
+
+    @property
+    def figure(self) -> Figure:
+        """What the claim is judged by."""
+        return Figure(self.task, self.metric)
 
 
 def load_studies(name: str) -> list[Study]:
@@ -133,8 +151,9 @@ def _merged(held: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _study(file, name: str, held: dict[str, Any]) -> Study:
-    held["folds"] = tuple(tuple(fold) if fold else None for fold in held.get("folds", [None]))
+    held["folds"] = _folds(file, held.get("folds", [None]))
     held["budgets"] = tuple(held.get("budgets", [1, 5, 20, None]))
+    held |= {"tasks": tuple(held.get("tasks", ())), "controls": tuple(map(tuple, held.get("controls", ())))}
     try:
         study = Study(name=name, **held)
     except TypeError as why:
@@ -142,7 +161,23 @@ def _study(file, name: str, held: dict[str, Any]) -> Study:
     named = [study.arm] * bool(study.claim) + [*study.over, *study.without, *study.level, *study.ranks]
     if missing := [arm for arm in named if arm not in study.arms]:
         raise Unusable(f"the study {file} claims something of {missing[0]!r}, which is none of its arms: {', '.join(study.arms)}")
+    if study.taught_on not in ("train", "all"):
+        raise Unusable(f"the study {file} teaches on {study.taught_on!r}; it must be train or all")
+    for task in (*study.tasks, study.task, *(task for _, task in study.controls)):
+        recipes.find("task", task)
+        if task not in (study.tasks or TASKS):
+            raise Unusable(f"the study {file} is judged by {task!r}, which is none of its tasks: {', '.join(study.tasks or TASKS)}")
     return study
+
+
+def _folds(file, given: Any) -> tuple[tuple[int, ...] | Fold | None, ...]:
+    """Lists of groups as they are, and ``"10-fold stratified"`` as ten folds of samples."""
+    if isinstance(given, str):
+        number, rest = re.match(r"(\d*)(.*)", given).groups()
+        if rest != "-fold stratified" or int(number or 0) < 2:
+            raise Unusable(f"the study {file} has the folds {given!r}: lists of groups, or such as '10-fold stratified', are meant")
+        return tuple(Fold(place, int(number)) for place in range(int(number)))
+    return tuple(tuple(fold) if fold else None for fold in given)
 
 
 def study_names() -> list[str]:
@@ -204,8 +239,14 @@ def _fold_folder(home: Path, arm: str, seed: int, number: int) -> Path:
 def arm_definition(study: Study, arm: str, seed: int) -> str:
     """Hash of all that an (arm, seed) depends on but the code."""
     facts = {name: value for name, value in vars(study).items() if name in ("data", "folds", "budgets", "draws", "scale", "settings")}
-    facts |= {name: value for name in ("labelled", "options") if (value := getattr(study, name))}
+    facts |= {name: value for name in ("labelled", "options") if (value := getattr(study, name))} | _unusual(study)
     return definition(facts | {"arm": study.arms[arm], "seed": seed})
+
+
+def _unusual(study: Study) -> dict[str, Any]:
+    """What has been asked for beyond the usual, which is in no definition."""
+    usual = {field.name: field.default for field in fields(Study)}
+    return {name: value for name in ("taught_on", "tasks") if (value := getattr(study, name)) != usual[name]}
 
 
 def _run_arm(study: Study, arm: str, seed: int, home: Path, show, say) -> dict[str, Any]:
@@ -244,24 +285,26 @@ def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) 
     options = Options(**study.options)
     name, records = open_records(study.data, options, say)
     kind = _recipe(study, arm, seed, name).build_kind()
-    parts = judgeable(split(opened(kind, records, options, say), held).readable())
+    samples = opened(kind, records, options, say)
+    parts = judgeable(split(samples, held).readable())
+    learned = parts.train if study.taught_on == "train" else samples.subset(samples.readable())
     method, given = _apart(study, arm)
-    recipe = api.settle(parts.train, kind, method, scale=study.scale, seed=seed, settings=given)
-    wanted = definition({"recipe": recipe.to_json(), "split": parts.hash, "budgets": study.budgets, "draws": study.draws})
+    recipe = api.settle(learned, kind, method, scale=study.scale, seed=seed, settings=given)
+    wanted = definition({"recipe": recipe.to_json(), "split": parts.hash, "budgets": study.budgets, "draws": study.draws} | _unusual(study))
     if done.exists() and (row := json.loads(done.read_text()))["definition"] == wanted:
         return row["fold"]
-    say(f"{arm}, seed {seed}, {parts.name}: teaching on {len(parts.train)} samples")
+    say(f"{arm}, seed {seed}, {parts.name}: teaching on {len(learned)} samples")
     with alone(folder, say):
-        fold = _teach_and_judge(study, recipe, kind, parts, folder, show, say)
+        fold = _teach_and_judge(study, recipe, kind, parts, learned, folder, show, say)
         write_json(done, {"definition": wanted, "fold": fold})
     return fold
 
 
-def _teach_and_judge(study: Study, recipe: Recipe, kind: Kind, parts: Split, folder: Path, show, say) -> dict[str, Any]:
-    encoder, ending = api.train(recipe, kind, parts.train, folder, show=show, say=say)
+def _teach_and_judge(study: Study, recipe: Recipe, kind: Kind, parts: Split, learned: Samples, folder: Path, show, say) -> dict[str, Any]:
+    encoder, ending = api.train(recipe, kind, learned, folder, show=show, say=say)
     if ending.status == "stopped":
         raise KeyboardInterrupt
-    how = dict(budgets=study.budgets, draws=study.draws, seed=recipe.seed, say=say)
+    how = dict(budgets=study.budgets, draws=study.draws, seed=recipe.seed, say=say) | ({"tasks": study.tasks} if study.tasks else {})
     judged = _judged_on(parts, study.labelled)
     beside = _controls(recipe, encoder, judged, folder.parent, how | {"scratch": study.scratch})
     scores = judge_encoder(encoder, judged, beside=beside, fine_tune=study.fine_tune, **how)
@@ -285,13 +328,24 @@ def _recipe(study: Study, arm: str, seed: int, kind: str) -> Recipe:
 
 
 def _judged_on(parts: Split, most: int | None) -> Split:
-    """The same split with at most ``most`` samples to learn from, evenly spaced."""
+    """The same split with at most ``most`` samples to learn from, evenly spaced; where numbers are to be predicted, of the samples of which
+    something is known."""
+    parts = parts if parts.train.targets is None else Split(*(side.subset(_known(side)) for side in (parts.train, parts.test)), parts.name)
     return parts if most is None else replace(parts, train=parts.train.subset(spread(len(parts.train), most)))
 
 
+def _known(side: Samples) -> np.ndarray:
+    """Bool ``(n,)``: whether anything can be learned of a sample, or scored."""
+    if side.dense is not None:
+        return np.ones(len(side), dtype=bool)
+    return np.isfinite(side.targets) if side.labels is None else np.isfinite(side.targets) | (side.labels >= 0)
+
+
 def _rounded(score: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a result as a row holds them, which is committed and should stay small."""
-    return {name: np.round(score[name], 4).tolist() for name in ("value", "low", "high", "values", "parts")}
+    """The figures of a result as a row holds them, committed and small: shares to four places, others to six digits."""
+    near = (lambda x: round(x, 4)) if score["unit"] == "share" else (lambda x: float(f"{x:.6g}"))
+    ends = {name: None if score[name] is None else near(score[name]) for name in ("value", "low", "high")}
+    return ends | {name: [near(x) for x in score[name]] for name in ("values", "parts")}
 
 
 def _controls(recipe: Recipe, encoder: Encoder, parts: Split, home: Path, how: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from unveil.studies.study import Study
+from unveil.studies.summary import ACCURACY, Figure, decimals, facts, held
 from unveil.tasks.result import interval
 
+RISE = 0.02  # of the accuracy of neighbours in the last quarter of the steps: who gains more is still learning
 HOLDS, FAILS, OPEN, UNTESTABLE = "holds", "does not hold", "undecided", "not testable here"
 Rows = Sequence[dict[str, Any]]
 
@@ -23,7 +25,7 @@ class Verdict:
         word: ``"holds"``, ``"does not hold"``, ``"undecided"`` or ``"not testable here"``.
         about: the part of the claim, such as ``"bootleg over pixels"``.
         why: the figures in a sentence.
-        gain: mean paired difference in accuracy; None where there is none.
+        gain: mean paired difference in what arms are judged by, positive where the claimant is better; None where there is none.
         low: of its 95% interval.
         high: of it.
         seeds: that the figures are from.
@@ -47,6 +49,7 @@ def verdicts(study: Study, rows: Rows) -> list[Verdict]:
         return []
     found = [_against(study, rows, rival, level=False) for rival in (*study.over, *study.without)]
     found += [_against(study, rows, rival, level=True) for rival in study.level]
+    found += [_over_control(study, rows, *control) for control in study.controls]
     return found + ([_ranking(study, rows)] if study.ranks else [])
 
 
@@ -62,23 +65,52 @@ def budget(study: Study) -> int | None:
 
 
 def _against(study: Study, rows: Rows, rival: str, level: bool) -> Verdict:
-    about = f"{study.arm} {'not worse than' if level else 'over'} {rival}"
-    difference = paired(rows, (study.arm, "encoder"), (rival, "encoder"), budget(study))
-    mean, low, high = crossed(difference)
+    about, figure = f"{study.arm} {'not worse than' if level else 'over'} {rival}", study.figure
+    difference = paired(rows, (study.arm, figure, figure.taught), (rival, figure, figure.taught), budget(study))
+    arms = (study.arm,) if rival in study.without else (study.arm, rival)
     cost = _seconds(rows, study.arm) / _seconds(rows, rival)
-    facts = dict(about=about, gain=mean, low=low, high=high, seeds=len(difference), cost=cost)
-    for arm in (study.arm,) if rival in study.without else (study.arm, rival):
+    return _weighed(study, rows, about, difference, arms, level, f"; {cost:.2f} times the processor time{_stopped(rows, rival)}", cost)
+
+
+def _over_control(study: Study, rows: Rows, features: str, task: str) -> Verdict:
+    figure = study.figure
+    theirs = study.arm, Figure(task, figure.metric), features
+    difference = paired(rows, (study.arm, figure, figure.taught), theirs, budget(study))
+    return _weighed(study, rows, f"{study.arm} over {features} ({task})", difference, (study.arm,), False, "", None)
+
+
+def _weighed(study: Study, rows: Rows, about: str, difference: np.ndarray, arms: Sequence[str], level: bool, rest: str,
+             cost: float | None) -> Verdict:
+    """The verdict from paired differences ``(seeds, parts)``, which says nothing where one of ``arms`` cannot be judged."""
+    at = study.figure.budget(budget(study))
+    if not difference.size:
+        return Verdict(UNTESTABLE, about, f"the rows hold no pair of {study.figure.metric} of {study.figure.task} at {at}", cost=cost)
+    mean, low, high = crossed(difference)
+    known = dict(about=about, gain=mean, low=low, high=high, seeds=len(difference), cost=cost)
+    for arm in arms:
         if why := untestable(study, rows, arm):
-            return Verdict(UNTESTABLE, why=why, **facts)
-    goal = -study.smallest if level else 0.0
+            return Verdict(UNTESTABLE, why=why, **known)
     word = judged(mean, low, high, study.smallest, level)
-    figures = (f"{mean:+.3f} [{low:+.3f}, {high:+.3f}] at {budget(study) or 'all'} labels a class, over {len(difference)} seeds and "
-               f"{difference.shape[1]} parts of the test data; smallest that matters {study.smallest:g}; {cost:.2f} times the "
-               f"processor time{_stopped(rows, rival)}")
+    unit = facts(rows, study.figure)[0]
+    figures = (f"{_told(study, rows, mean, low, high)} at {at}, over {len(difference)} seeds and "
+               f"{difference.shape[1]} parts of the test data; smallest that matters {study.smallest:g}{_unit(unit)}{rest}")
     if word == OPEN:
-        edge = goal if level or mean >= study.smallest else study.smallest
+        edge = (-study.smallest if level else 0.0) if level or mean >= study.smallest else study.smallest
         figures += f". {deciding(difference, abs(mean - edge))}"
-    return Verdict(word, why=figures, **facts)
+    return Verdict(word, why=figures, **known)
+
+
+def _told(study: Study, rows: Rows, mean: float, low: float, high: float) -> str:
+    """A gain with its interval, and of what it is where it is none in accuracy."""
+    form = f"{{:+.{decimals(study.figure, study.smallest)}f}}".format
+    unit, sign = facts(rows, study.figure)
+    what = "" if study.figure == ACCURACY else f"{study.figure.metric} {'higher' if sign > 0 else 'lower'} by "
+    return f"{what}{form(mean)} [{form(low)}, {form(high)}]{_unit(unit)}"
+
+
+def _unit(unit: str) -> str:
+    """Behind a number; nothing for what is a share."""
+    return "" if unit == "1" or unit.startswith("share") else f" {unit}"
 
 
 def judged(mean: float, low: float, high: float, smallest: float, level: bool = False) -> str:
@@ -94,27 +126,34 @@ def judged(mean: float, low: float, high: float, smallest: float, level: bool = 
 
 def untestable(study: Study, rows: Rows, arm: str) -> str:
     """Why nothing can be said of an arm here: it did not clearly beat its untaught network, or it was still learning. Else empty."""
-    gain, low, high = crossed(paired(rows, (arm, "encoder"), (arm, "random init"), budget(study)))
+    figure = study.figure
+    difference = paired(rows, (arm, figure, figure.taught), (arm, figure, figure.untaught), budget(study))
+    gain, low, high = crossed(difference)
     if not low > 0:
-        return (f"{arm} does not clearly beat the same network untaught: {gain:+.3f} [{low:+.3f}, {high:+.3f}] at {budget(study) or 'all'} "
-                "labels a class")
+        said = _told(study, rows, gain, low, high) if difference.size else "there is no pair of them"
+        return f"{arm} does not clearly beat the same network untaught: {said} at {figure.budget(budget(study))}"
     rises = [fold["rise"] for row in rows if row["arm"] == arm for fold in row["folds"] if fold["rise"] is not None]
-    if rises and (rise := float(np.mean(rises))) > study.smallest and interval(rises)[0] > 0:
+    matters = study.smallest if figure.metric == "accuracy" else RISE
+    if rises and (rise := float(np.mean(rises))) > matters and interval(rises)[0] > 0:
         return f"{arm} was still learning when its steps ended: accuracy of neighbours rose by {rise:.3f} in the last quarter of them"
     return ""
 
 
-def paired(rows: Iterable[dict[str, Any]], ours: tuple[str, str], theirs: tuple[str, str], labels: int | None) -> np.ndarray:
-    """Differences in accuracy of two (arm, features) under a linear probe: ``(seeds, parts)``, parts being those of all splits."""
-    table: dict[tuple[str, str], dict[int, list[float]]] = {ours: {}, theirs: {}}
+def paired(rows: Iterable[dict[str, Any]], ours: tuple[str, Figure, str], theirs: tuple[str, Figure, str],
+           labels: int | None) -> np.ndarray:
+    """By how much one (arm, figure, features) is better than another: ``(seeds, parts)``, parts being those of all splits. Seeds whose
+    parts are others than those of most are left out."""
+    table: dict[tuple[str, Figure, str], dict[int, list[float]]] = {ours: {}, theirs: {}}
+    rows = list(rows)
     for row in rows:
-        for pair, found in table.items():
-            if row["arm"] == pair[0]:
-                found[row["seed"]] = [part for fold in row["folds"] for score in fold["scores"]
-                                      if (score["task"], score["features"], score["labels"]) == ("linear", pair[1], labels)
-                                      for part in score["parts"]]
-    seeds = sorted(set(table[ours]) & set(table[theirs]))
-    return np.array([np.subtract(table[ours][seed], table[theirs][seed]) for seed in seeds])
+        for one, found in table.items():
+            if row["arm"] == one[0]:
+                found[row["seed"]] = [part for _, score in held(row, *one[1:], labels) for part in score["parts"]]
+    both = sorted(set(table[ours]) & set(table[theirs]))
+    counts = [len(found[seed]) for seed in both for found in table.values()]
+    most = max(counts, key=counts.count, default=0)
+    seeds = [seed for seed in both if len(table[ours][seed]) == len(table[theirs][seed]) == most > 0]
+    return facts(rows, ours[1])[1] * np.array([np.subtract(table[ours][seed], table[theirs][seed]) for seed in seeds])
 
 
 def crossed(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
@@ -158,26 +197,26 @@ def deciding(values: np.ndarray, distance: float) -> str:
 
 
 def _ranking(study: Study, rows: Rows) -> Verdict:
-    """Spearman correlation of the last loss with accuracy over the runs of some arms, on each split and seed apart."""
+    """Spearman correlation of the last loss with what arms are judged by over the runs of some arms, on each split and seed apart."""
     from scipy.stats import spearmanr
-    each, found = budget(study), []
+    found, (_, sign) = [], facts(rows, study.figure)
     for seed in sorted({row["seed"] for row in rows}):
         mine = {row["arm"]: row for row in rows if row["seed"] == seed and row["arm"] in study.ranks}
         for number in range(len(study.folds)) if len(mine) == len(study.ranks) else ():
-            points = [_point(mine[arm], number, each) for arm in study.ranks]
+            points = [_point(mine[arm], number, study, sign) for arm in study.ranks]
             found.append(float(spearmanr(*zip(*points)).statistic))
     mean, low, high = float(np.mean(found)), *np.clip(interval(found), -1.0, 1.0)
     word = HOLDS if low > 0 else FAILS if high <= 0.5 else OPEN
-    return Verdict(word, f"the loss ranks the accuracy of {', '.join(study.ranks)}",
-                   f"Spearman correlation of -loss / lambda^0.4 with accuracy {mean:+.2f} [{low:+.2f}, {high:+.2f}] over {len(found)} runs "
-                   f"of {len(study.ranks)} weights", seeds=len(found))
+    return Verdict(word, f"the loss ranks the {study.figure.metric} of {', '.join(study.ranks)}",
+                   f"Spearman correlation of -loss / lambda^0.4 with {'' if sign > 0 else '-'}{study.figure.metric} {mean:+.2f} "
+                   f"[{low:+.2f}, {high:+.2f}] over {len(found)} runs of {len(study.ranks)} weights", seeds=len(found))
 
 
-def _point(row: dict[str, Any], number: int, each: int | None) -> tuple[float, float]:
+def _point(row: dict[str, Any], number: int, study: Study, sign: int) -> tuple[float, float]:
     fold, weight = row["folds"][number], row["recipe"]["method"]["weight"]
-    accuracy = next(np.mean(score["values"]) for score in fold["scores"]
-                    if (score["task"], score["features"], score["labels"]) == ("linear", "encoder", each))
-    return -fold["loss"] / weight**0.4, float(accuracy)
+    one = {**row, "folds": [fold]}
+    figure = next(np.mean(score["values"]) for _, score in held(one, study.figure, study.figure.taught, budget(study)))
+    return -fold["loss"] / weight**0.4, sign * float(figure)
 
 
 def differences(rows: Rows, first: str) -> dict[str, dict[str, tuple[Any, Any]]]:

@@ -169,11 +169,17 @@ class Bench:
         first, _ = self.sides(name)
         return hashlib.sha256(first.features.numpy().tobytes()).hexdigest()[:12]
 
+    @property
+    def grouped(self) -> bool:
+        """Whether test samples are of several groups that are known."""
+        groups = self.split.test.groups
+        return groups is not None and len(np.unique(groups)) > 1
+
     @cached_property
     def part(self) -> np.ndarray:
         """Part of each test sample ``(n_test,)``: its group, or one of :data:`BLOCKS` blocks at random where there are no groups."""
         test = self.split.test
-        if test.groups is not None and len(np.unique(test.groups)) > 1:
+        if self.grouped:
             return np.unique(test.groups, return_inverse=True)[1]
         order = Generator(0, "blocks").permutation(len(test)).numpy()
         return order % min(BLOCKS, len(test))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unveil.tasks.bench import Bench, right
 from unveil.tasks.logistic import logistic
+from unveil.tasks.ranking import areas
 from unveil.tasks.result import Result
 from unveil.tasks.task import Task
 
@@ -18,12 +19,17 @@ FEW, MANY = 0.1, 100  # C of a probe on up to so many labels a class, too few to
 
 
 class Linear(Task):
-    """Multinomial logistic regression on frozen features, at each label budget."""
+    """Multinomial logistic regression on frozen features, at each label budget: accuracy, and the area under the ROC curve."""
 
     name = "linear"
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
         yield from self.at(bench, name, bench.budgets)
+        for each in bench.budgets:
+            answers = [logits(probe(bench, name, each, number)[None], bench.sides(name)[1].features)[0]
+                       for number in range(bench.repeats(each))]
+            yield from areas(bench, name, name, answers, protocol(bench, each), task=self.name, labels=each,
+                             n_train=len(bench.labelled(each, 0)))
 
     def at(self, bench: Bench, name: str, budgets: Sequence[int | None], note: str = "") -> Iterator[Result]:
         """The results at budgets of labels a class; ``note`` goes into the protocol."""

@@ -27,8 +27,8 @@ class Result:
         low: lower end of the 95% interval; None where none can be given.
         high: upper end.
         values: one a repeat.
-        parts: value of each part of the test samples (a subject, or a block of samples), mean over repeats; empty where the metric is no
-            mean over samples.
+        parts: value of each part of the test samples (a subject, or a block of samples), mean over repeats; where the metric is no mean
+            over samples it is the whole's plus what the part adds to it. Empty where that is not known.
         n_train: labelled samples that were learned from.
         n_test: samples that were scored.
         split: hash of the split.
@@ -132,3 +132,11 @@ def jackknife(sums: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -
         return Estimate(value, math.inf, 1.0)
     left = statistic(total - sums)
     return Estimate(value, float(np.sqrt((parts - 1) / parts * np.square(left - left.mean()).sum())), parts - 1.0)
+
+
+def pseudovalues(sums: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The statistic, plus what each part adds to it ``(parts,)``: their mean is the statistic, and the standard error of that mean is the
+    one of :func:`jackknife`. So what is no mean over samples can be paired by part; see there for the arguments."""
+    total, parts = sums.sum(0)[None], len(sums)
+    left = statistic(total - sums) if parts > 1 else np.zeros(parts)
+    return statistic(total) + (parts - 1) * (left.mean() - left)

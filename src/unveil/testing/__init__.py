@@ -14,7 +14,17 @@ from unveil.testing.cell import Cell, bits
 from unveil.testing.encoders import check_encoder
 from unveil.testing.kinds import check_kind
 from unveil.testing.learning import Learned, check_learning, check_twin, learn
-from unveil.testing.methods import check_draws, check_gradients, check_method, check_output, check_resume, check_saving, check_waits
+from unveil.testing.methods import (
+    CONTRACT,
+    check_draws,
+    check_gradients,
+    check_method,
+    check_mixed,
+    check_output,
+    check_resume,
+    check_saving,
+    check_waits,
+)
 
-__all__ = ["Cell", "Learned", "bits", "check_draws", "check_encoder", "check_gradients", "check_kind", "check_learning", "check_method",
-           "check_output", "check_resume", "check_saving", "check_twin", "check_waits", "learn"]
+__all__ = ["CONTRACT", "Cell", "Learned", "bits", "check_draws", "check_encoder", "check_gradients", "check_kind", "check_learning",
+           "check_method", "check_mixed", "check_output", "check_resume", "check_saving", "check_twin", "check_waits", "learn"]

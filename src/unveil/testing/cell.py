@@ -17,12 +17,11 @@ import torch
 from unveil.contracts import Encoder, Method
 from unveil.data.order import stream
 from unveil.data.samples import Samples
-from unveil.encoders.transformer import Transformer
 from unveil.kinds.kind import Kind
-from unveil.kinds.signal import Signal
 from unveil.provenance import fingerprint
 from unveil.randomness import Generator, key
-from unveil.recipes.check import TABLES
+from unveil.recipes.check import TABLES, find, names
+from unveil.recipes.fit import encoders, variants
 from unveil.recipes.recipe import Recipe
 from unveil.training.loop import Loop
 from unveil.training.settings import Training
@@ -38,19 +37,22 @@ class Cell:
 
     Args:
         method: class.
-        kind: with settings that make its planted samples small.
-        encoder: class.
+        kind: with settings that make its planted samples small; None takes the first that offers what encoder and method ask for.
+        encoder: class; None takes the kind's own, or the first that reads what it offers and supports what the method needs.
         settings: of the method, over its own ``tiny``.
         encoder_settings: of the encoder, over its own ``tiny``.
         training: settings of :class:`unveil.training.settings.Training` for the checks that learn, over :data:`TRAINING`.
     """
 
     method: type[Method]
-    kind: Kind = field(default_factory=lambda: Signal(window=64))
-    encoder: type[Encoder] = Transformer
+    kind: Kind | None = None
+    encoder: type[Encoder] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     encoder_settings: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.kind, self.encoder = fitted(self.method.needs, self.kind, self.encoder)
 
     def __str__(self) -> str:
         return f"{self.method.__name__} with {self.encoder.__name__} on {self.kind.name}"
@@ -104,6 +106,21 @@ class Cell:
         """Names under which recipes find the three classes while this lasts, also those of another package."""
         with named("kind", type(self.kind)) as kind, named("encoder", self.encoder) as encoder, named("method", self.method) as method:
             yield {"kind": kind, "encoder": encoder, "method": method}
+
+
+def fitted(needs: frozenset[str], kind: Kind | None = None, encoder: type[Encoder] | None = None) -> tuple[Kind, type[Encoder]]:
+    """A kind and an encoder that go together and support what a method needs: those given, else the first of their tables."""
+    made = [(kind, kind.offers)] if kind else [(find("kind", name)(**find("kind", name).tiny | settings), offers)
+                                               for name in names("kind") for settings, offers in variants(find("kind", name))]
+    for each, offers in made:
+        if encoder:
+            if encoder.reads <= offers:
+                return each, encoder
+        elif found := encoders(offers, needs):
+            return each, find("encoder", each.encoder if each.encoder in found else found[0])
+    reads = f"reads {sorted(encoder.reads)}" if encoder else f"supports {sorted(needs)}"
+    raise AssertionError(f"no kind has samples for {encoder.__name__ if encoder else 'an encoder'} that {reads}"
+                         + (f": {kind.name} offers {sorted(kind.offers)}" if kind else ""))
 
 
 def left(loop: Loop) -> dict[str, torch.Tensor]:

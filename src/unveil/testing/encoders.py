@@ -11,10 +11,10 @@ import torch
 
 from unveil.contracts import Batch, Encoder, Method, Output, Spec, Step
 from unveil.kinds.kind import Kind
-from unveil.kinds.signal import Signal
 from unveil.testing.cell import Cell
 from unveil.testing.methods import check_reload
 from unveil.testing.ops import watched
+from unveil.testing.packed import check_condition, check_packed, more
 
 
 class Plain(Method):
@@ -30,13 +30,13 @@ def check_encoder(encoder_class: type[Encoder], kind: Kind | None = None, **sett
 
     Args:
         encoder_class: its ``tiny`` are the settings that it is checked with.
-        kind: what it reads; None for signals of 64 values.
+        kind: what it reads; None for the first that has samples for it.
         settings: over ``tiny``.
 
     Raises:
         AssertionError: with what is wrong.
     """
-    cell = Cell(Plain, kind or Signal(window=64), encoder_class, encoder_settings=settings)
+    cell = Cell(Plain, kind, encoder_class, encoder_settings=settings)
     what, batch = f"{encoder_class.__name__} on {cell.kind.name}", cell.batch(size=6)
     encoder, again = cell.build_encoder().eval(), cell.build_encoder().eval()
     assert encoder.state_dict().keys() == again.state_dict().keys() and \
@@ -45,15 +45,21 @@ def check_encoder(encoder_class: type[Encoder], kind: Kind | None = None, **sett
     assert Spec.from_json(encoder.spec.to_json()) == encoder.spec, f"{what}: encoder.spec must be the spec that it was built with"
     with torch.no_grad():
         _check_features(what, encoder, batch)
-        _check_missing(what, encoder, batch)
+        if batch.graph is None:
+            _check_alone(what, encoder, batch)
+            _check_missing(what, encoder, batch)
+        else:
+            check_packed(what, encoder, batch)
         _check_views(what, encoder, cell, batch)
+        if "condition" in encoder.supports:
+            check_condition(what, encoder, batch)
         if "keep" in encoder.supports:
             _check_keep(what, encoder, batch)
         if "layers" in encoder.supports:
             _check_layers(what, encoder, batch)
         if "tokens" in encoder.supports:
             _check_tokens(what, encoder, batch)
-    _check_learns(what, encoder, batch)
+    _check_learns(what, encoder, cell)
     with TemporaryDirectory() as place, cell.named() as names:
         built = cell.build_encoder()
         cell.encoder_settings |= getattr(built, "resolved", {})
@@ -67,8 +73,12 @@ def _check_features(what: str, encoder: Encoder, batch: Batch) -> None:
     assert features.local.shape[-1] == encoder.width and features.pooled.isfinite().all(), f"{what}: local features are not of width"
     assert torch.equal(features.pooled, encoder(batch).pooled), f"{what}: a second call answers otherwise: state survives a call"
     assert torch.equal(features.pooled, encoder.encode(encoder.embed(batch)).pooled), f"{what}: forward is not encode of embed"
+
+
+def _check_alone(what: str, encoder: Encoder, batch: Batch) -> None:
     alone = torch.cat([encoder(batch.map(lambda x, i=i: x[i:i + 1])).pooled for i in range(len(batch))])
-    assert torch.allclose(features.pooled, alone, rtol=1e-4, atol=1e-5), f"{what}: in evaluation a sample's features depend on its batch"
+    together = encoder(batch).pooled
+    assert torch.allclose(together, alone, rtol=1e-4, atol=1e-5), f"{what}: in evaluation a sample's features depend on its batch"
 
 
 def _check_missing(what: str, encoder: Encoder, batch: Batch) -> None:
@@ -114,17 +124,18 @@ def _check_tokens(what: str, encoder: Encoder, batch: Batch) -> None:
     assert tokens.where.shape == (*tokens.values.shape[:2], len(tokens.grid)), f"{what}: tokens.where must hold a coordinate an axis"
 
 
-def _check_learns(what: str, encoder: Encoder, batch: Batch) -> None:
+def _check_learns(what: str, encoder: Encoder, cell: Cell) -> None:
     counts = []
-    for size in (len(batch) // 2, len(batch)):
-        part = batch.map(lambda x, size=size: x[:size])
+    for size in (3, 6):
+        part = cell.batch(size=size)
 
         def update(part=part):
-            aim = encoder.train()(part).pooled
-            (aim * torch.linspace(-1, 1, aim.shape[1])).sum().backward()
+            for found in more(encoder.train(), part):
+                aims = [found.pooled, *(level.local for level in found.levels), *([] if found.vectors is None else [found.vectors])]
+                sum((aim * torch.linspace(-1, 1, aim.shape[-1])).sum() for aim in aims).backward()
 
         update()
-        count, waits = watched(update)
+        count, waits = watched(update, encoder.waits)
         assert not waits, f"{what}: waits for the device, by {', '.join(sorted(set(waits)))}"
         counts.append(count)
     assert counts[1] <= counts[0], f"{what}: the number of operations grows with the batch, {counts[0]} to {counts[1]}"

@@ -13,9 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.contracts import Encoder, Method
-from unveil.encoders.transformer import Transformer
 from unveil.kinds.kind import Kind
-from unveil.kinds.signal import Signal
 from unveil.parts.blocks import Drop
 from unveil.parts.teacher import Teacher
 from unveil.recipes.kept import load_encoder, save_encoder
@@ -24,14 +22,15 @@ from unveil.testing.learning import SEEDS, Learned, check_learning, check_twin
 from unveil.testing.ops import watched
 
 
-def check_method(method_class: type[Method], kind: Kind | None = None, *, encoder: type[Encoder] = Transformer,
+def check_method(method_class: type[Method], kind: Kind | None = None, *, encoder: type[Encoder] | None = None,
                  settings: dict[str, Any] | None = None, seeds: Sequence[int] = SEEDS, learning: bool = True) -> list[Learned]:
-    """All checks of a method: its output, gradients, draws, waits, exact resume, saving; that it learns; that its twins do not.
+    """All checks of a method: its output, gradients, draws, a step in bfloat16, waits, exact resume, saving; that it learns; that its
+    twins do not.
 
     Args:
         method_class: its ``tiny`` are the settings for a small encoder, its ``twins`` those under which it must fail.
-        kind: what it is checked on; None for signals of 64 values.
-        encoder: class, whose ``tiny`` settings are taken.
+        kind: what it is checked on; None for the first that a fitting encoder reads.
+        encoder: class, whose ``tiny`` settings are taken; None for the first that supports what the method needs.
         settings: of the method, over ``tiny``.
         seeds: for the checks that learn, at least two.
         learning: also train, which takes some seconds a seed.
@@ -42,8 +41,8 @@ def check_method(method_class: type[Method], kind: Kind | None = None, *, encode
     Raises:
         AssertionError: with what is wrong.
     """
-    cell = Cell(method_class, kind or Signal(window=64), encoder, settings or {})
-    for check in (check_output, check_gradients, check_draws, check_waits, check_resume, check_saving):
+    cell = Cell(method_class, kind, encoder, settings or {})
+    for check in CONTRACT:
         check(cell)
     if not learning:
         return []
@@ -104,10 +103,24 @@ def check_draws(cell: Cell) -> None:
         f"{cell}: a step depends on the state of a global generator: draw from step.generator(purpose) instead"
 
 
+def check_mixed(cell: Cell) -> None:
+    """A step in bfloat16, as machines that compute in it make it by themselves, has a finite loss that is about that of float32."""
+    found = []
+    for mixed in (False, True):
+        method = cell.build().train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            loss = method(cell.batch(), cell.step()).loss
+        loss.backward()
+        found.append(float(loss.detach()))
+    assert np.isfinite(found[1]), f"{cell}: in bfloat16 the loss is {found[1]}"
+    assert abs(found[0] - found[1]) <= 0.1 * max(abs(found[0]), 0.1), f"{cell}: the loss is {found[0]:.4g}, in bfloat16 {found[1]:.4g}"
+
+
 def check_waits(cell: Cell, sizes: tuple[int, int] = (8, 16)) -> None:
     """A step never waits for the device, and makes as many operations at any batch size.
 
-    The step is made twice and the second counts: tables that are made once and kept may wait.
+    The step is made twice and the second counts: tables that are made once and kept may wait, and so may the search for neighbours of an
+    encoder that says why.
     """
     counts = []
     for size in sizes:
@@ -119,7 +132,7 @@ def check_waits(cell: Cell, sizes: tuple[int, int] = (8, 16)) -> None:
             method.zero_grad()
 
         update()
-        count, waits = watched(update)
+        count, waits = watched(update, cell.encoder.waits)
         assert not waits, f"{cell}: a step waits for the device, by {_some(waits)}"
         counts.append(count)
     assert counts[1] <= counts[0], (f"{cell}: a step of {sizes[0]} samples makes {counts[0]} operations, one of {sizes[1]} makes "
@@ -149,6 +162,9 @@ def check_saving(cell: Cell, steps: int = 2) -> None:
         method.after_step(cell.step(index))
     with TemporaryDirectory() as place, cell.named() as names:
         check_reload(method.kept()["encoder"], cell, names, Path(place))
+
+
+CONTRACT = (check_output, check_gradients, check_draws, check_mixed, check_waits, check_resume, check_saving)
 
 
 def check_reload(encoder: Encoder, cell: Cell, names: dict[str, str], folder: Path) -> None:

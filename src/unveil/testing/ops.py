@@ -13,6 +13,7 @@ WAITS = {"_local_scalar_dense": ".item()", "is_nonzero": "the truth of a tensor"
          "_unique2": "unique", "unique_dim": "unique", "unique_consecutive": "unique_consecutive", "equal": "torch.equal",
          "_linalg_check_errors": "torch.linalg, which looks for errors (its _ex forms do not)"}
 PICKS = {"index", "index_put", "index_put_", "_index_put_impl_"}
+NEIGHBOURS = "unveil/parts/neighbours.py:"
 LEAVES = {"tolist", "numpy", "__array__"}
 
 
@@ -56,8 +57,8 @@ def _place() -> str:
     return "the backward pass"
 
 
-def watched(work) -> tuple[int, list[str]]:
-    """How many operations ``work()`` makes, and what in it waits."""
+def watched(work, may: str = "") -> tuple[int, list[str]]:
+    """How many operations ``work()`` makes, and what in it waits; where ``may`` says why, the search for neighbours may."""
     with Ops() as ops, Leaving() as leaving:
         work()
-    return ops.count, ops.waits + leaving.waits
+    return ops.count, [wait for wait in ops.waits + leaving.waits if not (may and NEIGHBOURS in wait)]

@@ -90,8 +90,8 @@ class Loop:
         if self.folder:
             start = checkpoint.restore(self.folder, self.method, self.optimiser, self.definition, self.say)
         self.guard, self.saved = Guard(self.fabric.device), start
-        self.feed = Feed(self.samples, self.seed, self.settings.batch // self.settings.accumulate, self.fabric.global_rank,
-                         self.fabric.world_size, self.total * self.settings.accumulate)
+        self.feed = Feed(self.samples, self.settings.order(self.samples, self.seed), self.fabric.global_rank,
+                         self.total * self.settings.accumulate)
         home = self.folder if self.fabric.is_global_zero else None
         with freed_memory_kept(), Log(home, start, self.settings.logger, self.say) as log, _Interrupts(self):
             log.kept = self.fabric.broadcast(log.kept)  # only the first process has a log, and all judge alike
@@ -173,7 +173,7 @@ class Loop:
         seconds = time.perf_counter() - began
         return {"step": done, "loss": loss, "lr": rates[0], "decay": rates[1], "seconds": seconds,
                 "cpu_seconds": time.process_time() - cpu_began, "waited": self.feed.waited,
-                "samples_per_second": done * self.settings.batch / seconds} | dict(zip(output.scalars, scalars))
+                "samples_per_second": self.feed.order.start(done * self.settings.accumulate) / seconds} | dict(zip(output.scalars, scalars))
 
     def _diverged(self, what: str) -> Unusable:
         kept = f"The checkpoint of step {self.saved} is kept" if self.folder and self.saved else "No checkpoint had been made"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 
 import torch
 
-from unveil.contracts import Method
+from unveil.contracts import Batch, Method
 from unveil.data import machine
-from unveil.data.order import stream
+from unveil.data.order import Order
 from unveil.data.samples import Samples
 from unveil.errors import Unusable
 from unveil.training import optimiser
@@ -31,10 +32,9 @@ def memory_limit(device: torch.device) -> int:
 
 def step_bytes(method: Method, kind, samples: Samples, settings: Training, device: torch.device, probe: int = 4) -> int:
     """Bytes that a step takes: weights, gradients, the optimiser's two moments, and what the forward pass keeps for the
-    backward pass, counted on ``probe`` samples and scaled to the batch."""
-    probe = min(probe, settings.batch)
-    at, keys = stream(0, 0, probe, len(samples))
-    batch = samples.batch(at, keys).to(device)
+    backward pass, counted on ``probe`` samples and scaled to the batch; that of most rows, where samples are packed."""
+    batch, share = probed(samples, settings, probe)
+    batch = batch.to(device)
     kept: dict[int, int] = {}
 
     def count(x: torch.Tensor) -> torch.Tensor:
@@ -50,7 +50,23 @@ def step_bytes(method: Method, kind, samples: Samples, settings: Training, devic
     fixed = sum(x.numel() * x.element_size() for x in trial.state_dict().values())
     trained = sum(p.numel() * p.element_size() for p in trial.parameters() if p.requires_grad)
     parts = settings.processes if settings.strategy == "fsdp" else 1
-    return (fixed + 3 * trained) // parts + activations * settings.batch // (settings.accumulate * settings.processes * probe)
+    return int((fixed + 3 * trained) // parts + activations * share)
+
+
+def probed(samples: Samples, settings: Training, probe: int) -> tuple[Batch, float]:
+    """A few samples, and how many times as much the largest part of a batch holds that one process takes at once."""
+    few = Order(samples, 0, min(probe * (8 if samples.packed else 1), settings.batch))
+    batch = samples.batch(*few(0))
+    if not samples.packed:
+        return batch, settings.batch / (settings.parts * len(batch))
+    return batch, largest(samples, settings) / len(batch.graph.sample)
+
+
+def largest(samples: Samples, settings: Training) -> float:
+    """Rows of the largest part of a batch that one process takes at once: what is allowed, else what chance hardly ever goes beyond."""
+    sizes, count = samples.sizes.double(), settings.batch / settings.parts
+    chance = count * float(sizes.mean()) + 4 * math.sqrt(count) * float(sizes.std(correction=0))
+    return min(chance, count * float(sizes.max()), settings.rows / settings.parts if settings.rows else math.inf)
 
 
 def refuse_too_large(need: int, limit: int, settings: Training) -> None:
@@ -58,23 +74,25 @@ def refuse_too_large(need: int, limit: int, settings: Training) -> None:
         Unusable: where a step would take more than the allowed share of the memory limit.
     """
     if need > settings.memory_share * limit:
-        fits = max(1, int(settings.batch * settings.memory_share * limit / need))
-        raise Unusable(f"a step with --train.batch {settings.batch} is estimated to take {need / 2**30:.1f} GiB, over "
-                       f"{settings.memory_share:.0%} of the limit of {limit / 2**30:.1f} GiB. Use --train.batch {fits}, or keep the "
-                       f"batch and add --train.accumulate {-(-settings.batch // fits)}")
+        name, held = ("rows", settings.rows) if settings.rows else ("batch", settings.batch)
+        fits = max(1, int(held * settings.memory_share * limit / need))
+        raise Unusable(f"a step with --train.{name} {held} is estimated to take {need / 2**30:.1f} GiB, over "
+                       f"{settings.memory_share:.0%} of the limit of {limit / 2**30:.1f} GiB. Use --train.{name} {fits}, or keep the "
+                       f"batch and add --train.accumulate {-(-held // fits)}")
 
 
 def seconds_per_step(method: Method, kind, samples: Samples, settings: Training, device: torch.device, steps: int = 20) -> float:
     """Median time of a step, measured on a copy that is thrown away."""
     trial = copy.deepcopy(method).to(device).train()
     update = optimiser.build(trial, settings, device)
-    times = []
+    times, order = [], settings.order(samples)
     with torch.random.fork_rng(devices=[]):
         for index in range(steps):
             began = time.perf_counter()
-            at, keys = stream(0, index, settings.batch, len(samples))
             step = TrainStep(kind, 0, index, steps, device)
-            trial(samples.batch(at, keys).to(device), step).loss.backward()
+            for part in range(settings.accumulate):
+                step.viewed = 0
+                trial(samples.batch(*order(index * settings.accumulate + part)).to(device), step).loss.backward()
             update.step()
             update.zero_grad()
             trial.after_step(step)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from unveil.contracts import Count, Fraction, NotNegative, Positive, Range
+from unveil.data.order import Order
+from unveil.data.samples import Samples
 from unveil.training.loggers import needed
 
 
@@ -17,6 +19,7 @@ class Training:
         steps: updates of the weights; None makes them of ``epochs``.
         epochs: passes over the data.
         batch: samples an update, over all processes and accumulated parts.
+        rows: of samples of unequal size (nodes, atoms) an update, over all of its samples, at most; None bounds their number alone.
         accumulate: parts that a batch is computed in, one after the other.
         optimiser: AdamW, LARS (You et al. 2017, on weights alone) or SGD with momentum 0.9.
         lr: peak learning rate, as it is used (published rules such as lr * batch / 256 are applied in the recipe).
@@ -41,6 +44,7 @@ class Training:
     steps: Count | None = None
     epochs: Positive = 100.0
     batch: Count = 256
+    rows: Count | None = None
     accumulate: Count = 1
     optimiser: Literal["adamw", "lars", "sgd"] = "adamw"
     lr: Positive = 1e-3
@@ -67,6 +71,15 @@ class Training:
     def processes(self) -> int:
         """All that share a batch."""
         return self.devices * self.nodes
+
+    @property
+    def parts(self) -> int:
+        """What a batch is divided among: processes, and parts one after the other."""
+        return self.accumulate * self.processes
+
+    def order(self, samples: Samples, seed: int = 0) -> Order:
+        """Batches of a run, each of one accumulated part."""
+        return Order(samples, seed, self.batch // self.accumulate, self.rows and self.rows // self.accumulate, self.processes)
 
     def total(self, count: int) -> int:
         """Steps of a run on ``count`` samples."""

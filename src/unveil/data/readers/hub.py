@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from unveil.data import hub_graphs
 from unveil.data.labels import numeric
 from unveil.data.options import Options
 from unveil.data.readers.pictures import decode
@@ -25,7 +26,7 @@ from unveil.data.runs import GROUPS, LABELS, plain
 from unveil.errors import Unusable
 
 NAME = "hub"
-KINDS = ("image", "signal")
+KINDS = ("image", "signal", "graph", "atoms")
 PICTURES = ("image", "img", "picture")
 SERIES = ("signal", "signals", "series", "values", "x")
 LISTS = {"Array2D", "List", "LargeList", "Sequence", "list"}
@@ -40,9 +41,16 @@ def detect(path: Path | str) -> str | None:
 
 
 def kinds(path: Path | str) -> tuple[str, ...]:
-    """The kind of its column of values."""
+    """The kinds of its column of values."""
     rows = next(iter(_splits(path).values()))
+    if hub_graphs.holds(rows.features):
+        return ("graph", "atoms") if hub_graphs.smiles(rows.features) else ("graph",)
     return ("image",) if _is_picture(rows.features[_column(rows.features, path)]) else ("signal",)
+
+
+def usual(path: Path | str) -> str | None:
+    """The kind where none is said, as of molecules anywhere."""
+    return "graph" if hub_graphs.holds(next(iter(_splits(path).values())).features) else None
 
 
 def read(path: Path | str, options: Options) -> Records:
@@ -53,6 +61,9 @@ def read(path: Path | str, options: Options) -> Records:
     """
     splits = _splits(path)
     features = next(iter(splits.values())).features
+    if hub_graphs.holds(features):
+        _validate(splits, set(features), path)
+        return hub_graphs.read(splits, options, str(path), _words)
     column = _column(features, path)
     label, group = _named(features, options.labels, LABELS, path), _named(features, options.groups, GROUPS, path)
     if label is None and not options.labels:
@@ -98,7 +109,8 @@ def _splits(path: Path | str) -> dict[str, Any]:
     if not any(len(rows) for rows in splits.values()):
         raise Unusable(f"{path} has no rows")
     first = next(iter(splits.values())).features
-    return {name: rows for name, rows in splits.items() if _column(first, path) in rows.features}
+    column = hub_graphs.holds(first) or _column(first, path)
+    return {name: rows for name, rows in splits.items() if column in rows.features}
 
 
 def _reason(path: Path | str, why: Exception) -> str:
@@ -143,7 +155,7 @@ def _column(features: Mapping[str, Any], path: Path | str) -> str:
     if not pictures + series:
         seen = ", ".join(f"{name} ({type(feature).__name__})" for name, feature in features.items())
         raise Unusable(f"{path} has the columns {seen}; needed is one of pictures (Image), or one called {', '.join(SERIES)} "
-                       "that holds lists of numbers")
+                       "that holds lists of numbers, or one called smiles, or edge_index beside node_feat or num_nodes")
     return next((name for name in pictures if name.lower() in PICTURES), [*pictures, *series][0])
 
 

@@ -40,6 +40,8 @@ class Image(Kind):
     """
 
     name = "image"
+    tiny = dict(size=16)
+    pictorial = True
     smallest = 8
     corruptions = tuple(LEVELS)
 

@@ -33,6 +33,7 @@ class Signal(Kind):
     """
 
     name = "signal"
+    tiny = dict(window=64)
     corruptions = tuple(LEVELS)
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False):
