@@ -29,7 +29,8 @@ def drawn(seed: int, kind: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarr
     radius; rows lie in and outside."""
     random = np.random.default_rng(seed)
     size = int(random.integers(1, 40))
-    periodic = {"open": np.zeros(3, bool), "whole": np.ones(3, bool), "part": random.permutation([True, random.random() < 0.5, False])}[kind]
+    part = random.permutation([True, random.random() < 0.5, False])
+    periodic = {"open": np.zeros(3, bool), "whole": np.ones(3, bool), "part": part}[kind]
     while True:
         cell = random.normal(size=(3, 3)) * random.uniform(1.5, 6)
         if abs(np.linalg.det(cell)) > 0.15 * np.prod(np.linalg.norm(cell, axis=1)):
@@ -81,8 +82,9 @@ def test_a_narrow_cell_has_edges_to_its_own_images():
 def test_crystals_have_their_shells(crystal):
     pytest.importorskip("ase")
     from ase.build import bulk, fcc111
-    made = {"NaCl": lambda: bulk("NaCl", "rocksalt", a=5.64), "Cu": lambda: bulk("Cu", "fcc", a=3.6), "Fe": lambda: bulk("Fe", "bcc", a=2.87),
-            "C": lambda: bulk("C", "diamond", a=3.57), "Mg": lambda: bulk("Mg", "hcp", a=3.21, c=5.21),
+    made = {"NaCl": lambda: bulk("NaCl", "rocksalt", a=5.64), "Cu": lambda: bulk("Cu", "fcc", a=3.6),
+            "Fe": lambda: bulk("Fe", "bcc", a=2.87), "C": lambda: bulk("C", "diamond", a=3.57), "Mg": lambda: bulk("Mg", "hcp", a=3.21, c=5.21),
+            
             "slab": lambda: fcc111("Cu", (1, 1, 3), a=3.6), "chain": lambda: bulk("Cu", "fcc", a=3.6)}[crystal]()
     if crystal == "chain":
         made.pbc = [False, True, False]

@@ -9,6 +9,8 @@ How many edges there are is known by looking alone: this is the one part of a st
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -138,16 +140,16 @@ def _binned(where: Tensor, graph: Graph, cutoff: float, there: Tensor) -> tuple[
     first = total.cumsum(0) - total
     line = lambda x, y, own: first[own] + (x * number[own, 1] + y) * number[own, 2]
     ids, order = torch.where(there, line(at[:, 0], at[:, 1], sample) + at[:, 2], -1).sort(stable=True)
-    looked = _looked(at, span, number, periodic, sample)
+    looked = _Looked(at, span, number, periodic, sample)
     begin = torch.searchsorted(ids, (looked.line(line) + looked.low).flatten())
     many = torch.searchsorted(ids, (looked.line(line) + looked.high).flatten(), right=True) - begin
     many = many * (looked.there & there[:, None]).flatten()
     return _pieces(where, graph, cutoff, space.reach, order, begin, many, looked.image, wrapped.long())
 
 
-class _looked:
-    """The rows of bins along the last axis that each row looks into, all ``(sum N, Q)``: their place along the first two axes, the first and
-    the last bin, and the period ``image (sum N, Q, 3)`` they are of."""
+class _Looked:
+    """The rows of bins along the last axis that each row looks into, all ``(sum N, Q)``: their place along the first two axes, the first
+    and the last bin, and the period ``image (sum N, Q, 3)`` they are of."""
 
     def __init__(self, at: Tensor, span: Tensor, number: Tensor, periodic: Tensor, sample: Tensor):
         periods = torch.where(periodic, (span + number - 1).div(number, rounding_mode="floor"), 0)
@@ -179,7 +181,7 @@ def _pieces(where: Tensor, graph: Graph, cutoff: float, reach: Tensor, order: Te
     ordered, found = inside[order], []
     ends = many.view(-1, steps).sum(1).cumsum(0).cpu()
     cuts = [0, *torch.searchsorted(ends, torch.arange(ROOM, max(int(ends[-1]), ROOM), ROOM)).unique().tolist(), len(where)]
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         owner, number = _expanded(many[start * steps:end * steps])
         row, at = start + owner // steps, begin[start * steps:end * steps][owner] + number
         if cell is None:
