@@ -40,6 +40,7 @@ class Graph(Kind):
     """
 
     name = "graph"
+    optional = {"hierarchy": {"levels": 2}}
     encoder = "gin"
     method = "graphmae"
     corruptions = tuple(LEVELS)
