@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from hierarchies import random_graphs
-from parity.given import Still
 from torch.nn import functional as F
 
+from hierarchies import random_graphs
+from parity.given import Still
 from unveil.encoders.gin import GIN
 from unveil.encoders.hierarchical import HierarchicalNet
 from unveil.methods.graphmae import GraphMAE
