@@ -136,7 +136,7 @@ def test_a_step_is_that_of_dense_matrices(depth, progress):
         x, codes = encoder.project((given[rows[0]] - encoder.standardise.mean) / encoder.standardise.std), []
         for level in range(depth - 1):
             for layer in encoder.fine if level == 0 else encoder.middle[level - 1:level]:
-                x = isomorphism(layer, x, pairs[level])
+                x = x + isomorphism(layer, x, pairs[level])
             codes.append(x)
             x = assign[level] @ x
         see = ~masks[-1][rows[-1]]

@@ -43,7 +43,7 @@ def network(name, layer, closing):
 
 def built(depth):
     spec = Spec(12, (), (), (), "", (0.0,) * 12, (1.0,) * 12, packed=True, code_channels=4)
-    method = HiGMAE(HierarchicalNet(spec, width=12, levels=depth, depth=2), power=2.0)
+    method = HiGMAE(HierarchicalNet(spec, width=12, levels=depth, depth=2, residual=False), power=2.0)
     encoder, mixer = method.encoder, method.encoder.coarse[0]
     encoder.project.weight.data, encoder.project.bias.data = torch.eye(12), torch.zeros(12)  # theirs has no such layer
     named = {"enc_mask_token": method.mask_token.data[None], "encoder_to_decoder.weight": torch.zeros(12, 12),
