@@ -22,7 +22,7 @@ FLAT = [(GIN, {}), (GIN, dict(residual=True, pooling="max")), (GIN, dict(readout
         (GIN, dict(readout="sum")), (GIN, dict(attention=2, heads=2)), (GCN, {}), (GAT, dict(heads=2)),
         (GAT, dict(attention=1, pooling="max"))]
 DEEP = [(HierarchicalNet, dict(levels=2, depth=2)), (HierarchicalNet, dict(levels=3, depth=1, attention=2, heads=2, pooling="sum")),
-        (HierarchicalNet, dict(levels=2, form="gcn", pooling="max", residual=False))]
+        (HierarchicalNet, dict(levels=2, form="gcn", pooling="max", residual=True))]
 ALL = [(*case, 0) for case in FLAT + DEEP] + [(GIN, {}, 3), (GAT, {}, 3), (HierarchicalNet, dict(levels=2), 3)]
 name = lambda x: x.__name__ if isinstance(x, type) else str(x)
 

@@ -14,10 +14,10 @@ from unveil.randomness import Generator
 SIZES = [20, 9, 40, 3, 31]
 
 
-def built(levels=2, **settings):
+def built(levels=2, residual=False, **settings):
     samples = random_graphs(SIZES, levels=levels)
     torch.manual_seed(0)
-    method = HiGMAE(HierarchicalNet(samples.spec(), width=12, levels=levels, depth=2), **settings).double()
+    method = HiGMAE(HierarchicalNet(samples.spec(), width=12, levels=levels, depth=2, residual=residual), **settings).double()
     for part in method.modules():
         if hasattr(part, "running_mean"):
             part.running_mean.normal_()
@@ -109,11 +109,11 @@ def isomorphism(layer, x, matrix):
 
 
 @pytest.mark.parametrize("progress", [0.05, 0.6])
-@pytest.mark.parametrize("depth", [2, 3])
-def test_a_step_is_that_of_dense_matrices(depth, progress):
+@pytest.mark.parametrize("depth, residual", [(2, False), (3, False), (3, True)])
+def test_a_step_is_that_of_dense_matrices(depth, residual, progress):
     """The published steps with assignment matrices, one graph at a time: mask, encode, pool by P, attend among visible ones, decode by P^T
     with what is visible beside it."""
-    method, batch = built(depth, ratio=0.5, replaced=0.3, power=2.0)
+    method, batch = built(depth, residual, ratio=0.5, replaced=0.3, power=2.0)
     method.mask_token.data.normal_()
     output = method(batch, Still(progress=progress))
     levels, masks, noisy = hidden(method, batch, 0.8 * max(0, 1 - progress / 0.25), seed="masks")
@@ -136,7 +136,7 @@ def test_a_step_is_that_of_dense_matrices(depth, progress):
         x, codes = encoder.project((given[rows[0]] - encoder.standardise.mean) / encoder.standardise.std), []
         for level in range(depth - 1):
             for layer in encoder.fine if level == 0 else encoder.middle[level - 1:level]:
-                x = x + isomorphism(layer, x, pairs[level])
+                x = (x if residual else 0) + isomorphism(layer, x, pairs[level])
             codes.append(x)
             x = assign[level] @ x
         see = ~masks[-1][rows[-1]]

@@ -43,7 +43,7 @@ class HierarchicalNet(Encoder):
     tiny = dict(width=32, depth=2)
 
     def __init__(self, spec: Spec, *, width: Count = 512, levels: Count = 2, depth: Count = 3, form: Form = "gin", attention: Count = 1,
-                 heads: Count = 1, dropout: Fraction = 0.0, residual: bool = True,
+                 heads: Count = 1, dropout: Fraction = 0.0, residual: bool = False,
                  pooling: Literal["mean", "sum", "max"] = "mean"):
         super().__init__()
         if levels < 2:
