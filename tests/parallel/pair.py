@@ -29,7 +29,7 @@ from unveil.training.processes import shard
 from unveil.training.step import TrainStep
 
 KINDS = {"signal": dict(window=64), "image": dict(size=16)}
-PACKED = {"graph": {}, "hierarchy": dict(name="graph", levels=2, code=4)}
+PACKED = {"atoms": {}, "graph": {}, "hierarchy": dict(name="graph", levels=2, code=4)}
 INDEX, TOTAL, SIZE = 50, 100, 12
 
 
