@@ -3,7 +3,7 @@
     python benchmarks/scd_mechanism.py [--encoder painn] [--steps 400] [--seeds 3] [--data molecules/]
 
 Without ``--data`` on the planted set of atoms. Errors are shares of the noise's variance, on samples that were not trained on. Swapping
-must cost something, and the more the larger the noise; a network that was told nothing in training (``drop = 1``) is the control below.
+must cost something. Whether it costs more the larger the noise is asked in two units: the share of the variance, and squared angstrom.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def main() -> None:
             gaps = [each["swapped"] - each["own"] for each in of]
             rows.append({"encoder": asked.encoder, "data": asked.data or "planted", "trained_with": trained, "sigma": sigma}
                         | {name: round(mean(each[name] for each in of), 4) for name in of[0]}
-                        | {"swapping_costs": round(mean(gaps), 4), "error": round(stdev(gaps) / len(gaps) ** 0.5, 4) if gaps[1:] else None})
+                        | {"swapping_costs": round(mean(gaps), 4), "error": round(stdev(gaps) / len(gaps) ** 0.5, 4) if gaps[1:] else None,
+                           "costs_in_squared_angstrom": round(mean(gaps) * sigma**2, 6)})
             print(rows[-1], flush=True)
     write("scd_mechanism", rows)
 

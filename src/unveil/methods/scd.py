@@ -87,8 +87,8 @@ class SCD(Method):
     @torch.no_grad()
     def swapped(self, batch: Batch, step: Step, sigma: float) -> dict[str, Tensor]:
         """Errors on a batch shaken by ``sigma``, told its own vectors, those of the sample before, or nothing, as shares of the error of an
-        answer that is always zero. Where the vectors are used, the second is worse than the first, the more so the larger sigma; that is
-        what the method stands on. To be asked in evaluation mode."""
+        answer that is always zero. Where the vectors are used, the second is worse than the first: that is what the method stands on. To
+        be asked in evaluation mode."""
         batch, = step.view(batch)
         noisy, noise = shaken(batch, sigma, step.generator("noise"), self.centred)
         told, _ = self.told(batch, step)
