@@ -153,7 +153,7 @@ def test_reproduce(study, capsys, place):
     words = ["reproduce", study, "--results", "rows", "--out", "out"]
     assert main([*words, "--json"]) == 0
     held = one_object(capsys)
-    assert held.keys() == {"study", "question", "claim", "verdict", "verdicts", "differ", "arms", "report"}
+    assert held.keys() == {"study", "question", "claim", "verdict", "verdicts", "differ", "arms", "report", "metric", "unit", "direction"}
     assert list(held["arms"]) == ["hot", "cold"] and held["verdict"] is None and "method.temperature" in held["differ"]["cold"]
     assert all(line.keys() >= SCORE for lines in held["arms"].values() for line in lines)
     assert sorted(file.name for file in (place / "rows" / "small").iterdir()) == ["cold-s0.json", "hot-s0.json"]

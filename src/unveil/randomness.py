@@ -30,7 +30,8 @@ def _shift(x: Tensor, bits: int) -> Tensor:
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
-def _mix(x: Tensor) -> Tensor:
+def mix(x: Tensor) -> Tensor:
+    """Int64 of which every bit depends on every bit of ``x``, one to one."""
     x = (x ^ _shift(x, 30)) * _signed(_FIRST)
     x = (x ^ _shift(x, 27)) * _signed(_SECOND)
     return x ^ _shift(x, 31)
@@ -61,9 +62,9 @@ class Generator:
         self.calls += 1
         count = torch.arange(1, math.prod(shape) + 1, device=self.device) * _signed(_GOLDEN)
         if keys is None:
-            return _mix(count + _signed(start)).view(shape)
-        rows = _mix(keys.to(self.device) * _signed(_GOLDEN) + _signed(start))
-        return _mix(rows[:, None] + count).view(len(keys), *shape)
+            return mix(count + _signed(start)).view(shape)
+        rows = mix(keys.to(self.device) * _signed(_GOLDEN) + _signed(start))
+        return mix(rows[:, None] + count).view(len(keys), *shape)
 
     def uniform(self, *shape: int, keys: Tensor | None = None, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Float32 in ``[low, high)`` with 24 random bits."""

@@ -18,7 +18,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unveil.parts.losses import centred_cross_entropy, infonce, latent_error, masked_mean, sigreg, variance_covariance
+from unveil.parts.losses import (
+    centred_cross_entropy,
+    contrast,
+    infonce,
+    jensen_shannon,
+    latent_error,
+    masked_mean,
+    mean_over,
+    scaled_cosine,
+    sigreg,
+    variance_covariance,
+)
 from unveil.randomness import Generator
 
 shape = st.tuples(st.integers(2, 6), st.integers(1, 5))
@@ -205,3 +216,50 @@ def test_losses_are_taken_in_single_precision():
     assert all(loss.dtype == torch.float32 for loss in
                (infonce(z, other, 0.1), sigreg(z, Generator("c").normal(8, 4)), *variance_covariance(z)))
     assert infonce(z, other, 0.1).item() == pytest.approx(slow_infonce(z.double().numpy(), other.double().numpy(), 0.1), rel=1e-4)
+
+
+@pytest.mark.parametrize("power", [1.0, 1.5, 2.0, 3.0])
+def test_scaled_cosine_is_the_mean_over_what_is_asked(power):
+    draw = Generator("sce")
+    answer, goal, asked = draw.normal(9, 4).double(), draw.normal(9, 4).double(), draw.uniform(9) < 0.6
+    total = [(1 - float(a @ b) / math.sqrt(float(a @ a) * float(b @ b))) ** power for a, b, is_asked in zip(answer, goal, asked) if is_asked]
+    assert 1 < len(total) < 9
+    assert float(scaled_cosine(answer, goal, power, asked)) == pytest.approx(sum(total) / len(total), rel=1e-12)
+
+
+def test_scaled_cosine_at_its_ends():
+    x = torch.tensor([[1.0, 2.0], [3.0, -1.0]], requires_grad=True)
+    every = torch.tensor([True, True])
+    for power in (1.0, 1.5, 2.0):
+        for goal, error in ((2 * x.detach(), 0.0), (-x.detach(), 2.0 ** power)):
+            loss = scaled_cosine(x, goal, power, every)
+            loss.backward()
+            assert float(loss) == pytest.approx(error, abs=1e-4) and x.grad.isfinite().all()
+    nothing = scaled_cosine(x, x.detach(), 1.0, ~every)
+    assert float(nothing) == 0 and float(mean_over(torch.ones(2), ~every)) == 0
+
+
+@pytest.mark.parametrize("temperature", [0.2, 1.0])
+def test_contrast_leaves_the_partner_out_of_what_it_is_told_from(temperature):
+    draw = Generator("contrast")
+    a, b = draw.normal(5, 3).double(), draw.normal(5, 3).double()
+    sim = lambda x, y: math.exp(float(x @ y) / math.sqrt(float(x @ x) * float(y @ y)) / temperature)
+    plain = [-math.log(sim(a[i], b[i]) / sum(sim(a[i], b[j]) for j in range(5) if j != i)) for i in range(5)]
+    assert float(contrast(a, b, temperature)) == pytest.approx(sum(plain) / 5, rel=1e-12)
+    assert float(contrast(torch.eye(4), torch.eye(4), 0.2)) == pytest.approx(math.log(3) - 5) , "below 0 where partners agree"
+
+
+@pytest.mark.parametrize("some", [True, False])
+def test_jensen_shannon_is_the_sum_over_pairs(some):
+    draw = Generator("jsd")
+    local, whole = draw.normal(10, 3).double(), draw.normal(4, 3).double()
+    sample = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 2, 3])
+    valid = draw.uniform(10) < 0.7 if some else None
+    soft = lambda x: math.log1p(math.exp(x))
+    rows = [n for n in range(10) if valid is None or valid[n]]
+    own = [math.log(2) - soft(-float(local[n] @ whole[sample[n]])) for n in rows]
+    other = [soft(-s) + s - math.log(2) for n in rows for g in range(4) if g != sample[n] for s in [float(local[n] @ whole[g])]]
+    got = jensen_shannon(local, whole, sample, valid)
+    assert [float(x) for x in got] == pytest.approx([sum(own) / len(own), sum(other) / len(other)], rel=1e-12)
+    zero = jensen_shannon(0 * local, whole, sample, valid)
+    assert [float(x) for x in zero] == pytest.approx([0, 0], abs=1e-12), "nothing is shared"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unveil.parts.schedules import cosine, linear, warmup_cosine
+from unveil.parts.schedules import cosine, linear, recovered, warmup_cosine
 
 value, share = st.floats(-10, 10), st.floats(0, 1)
 
@@ -45,3 +45,17 @@ def test_warm_up_then_cosine(warmup, start, floor):
 def test_without_warm_up_and_with_nothing_else():
     assert warmup_cosine(0.0, 0.0) == 1.0 and warmup_cosine(1.0, 0.0) == pytest.approx(0.0, abs=1e-12)
     assert warmup_cosine(0.5, 1.0) == 0.5 and warmup_cosine(1.0, 1.0) == 1.0
+
+
+def test_recovery_is_a_line_or_what_the_code_of_hi_gmae_makes_of_it():
+    """Start 0.8, 25 of 100 epochs; the compounded figures are those of the authors' code at the same epochs."""
+    line = [recovered(0.8, epoch / 100) for epoch in (0, 1, 5, 10, 24, 25, 60, 100)]
+    assert line == pytest.approx([0.8, 0.768, 0.64, 0.48, 0.032, 0, 0, 0], abs=1e-12)
+    theirs = [recovered(0.8, epoch / 100, epochs=25) for epoch in (0, 1, 5, 10, 24, 25, 60, 100)]
+    assert theirs[:4] == pytest.approx([0.8, 0.77, 0.42, 0.06], abs=5e-3) and theirs[5:] == [0, 0, 0] and theirs[4] < 1e-9
+    rate = 0.8
+    for epoch in range(100):  # as it is coded: what the epoch before had left decays
+        rate = rate * (1 - epoch / 25) if rate > 0 else rate
+        assert recovered(0.8, epoch / 100, epochs=25) == pytest.approx(rate, abs=1e-12)
+        assert recovered(0.8, (epoch + 0.9) / 100, epochs=25) == pytest.approx(rate, abs=1e-12), "the same within an epoch"
+    assert recovered(0.8, 0.1, gamma=2) == pytest.approx(0.8 * 0.36) and recovered(0.8, 0.0, until=0.0) == 0

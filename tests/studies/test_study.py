@@ -139,11 +139,13 @@ def test_stratified_folds_are_run_and_named(place):
 
 def test_a_study_of_numbers_runs_to_a_verdict_in_their_unit(place):
     x = series(32)
-    np.savez(place / "numbers.npz", **{"x": x, "size (mm)": x[:, 0].std(-1) * 10, "groups": np.arange(32) // 4})
+    size = np.where(np.arange(32) % 4 == 0, np.nan, x[:, 0].std(-1) * 10)
+    np.savez(place / "numbers.npz", **{"x": x, "size (mm)": size, "groups": np.arange(32) // 4})
     study = load_study(written(place, "numbers", data=str(place / "numbers.npz"), task="regression", metric="MAE", smallest=0.1,
                                options={"kind": "signal", "layout": "ct", "targets": "size (mm)"}, budgets=[1, None], scratch=True))
     rows = run_study(study, runs=place / "runs")
     found = {(s["task"], s["features"], s["metric"]): s for s in rows[0]["folds"][0]["scores"] if not s["at"]}
+    assert found["regression", "encoder", "MAE"]["n_train"] == 36 and {found[key]["n_test"] for key in found} == {12}
     assert found["network", "from scratch", "MAE"]["unit"] == found["regression", "encoder", "MAE"]["unit"] == "mm"
     verdict, = verdicts(study, rows)
     assert "mm at 10 samples" in verdict.why and verdict.seeds == 2

@@ -7,21 +7,24 @@ import pytest
 import torch
 
 from unveil.controls import judge_controls, judge_encoder
+from unveil.data.packed import Packed, Structure
 from unveil.data.samples import Samples
 from unveil.data.split import Split
 from unveil.encoders.gin import GIN
+from unveil.encoders.painn import PaiNN
 from unveil.kinds.graph import Graph
 from unveil.randomness import Generator
 from unveil.recipes.check import find, names
+from unveil.tasks import supervised
 from unveil.tasks.bench import Bench, Way
 from unveil.tasks.forest import Forest
-from unveil.tasks.supervised import Network, Partial, Supervised
+from unveil.tasks.supervised import Network, NoisyNodes, Partial, Supervised
 from unveil.tasks.task import judge
 from unveil.tasks.tenfold import TenFold
 
 KIND = Graph()
 QUICK = Supervised(steps=60, epochs=1, batch=32, rates=(3e-3,), lr=3e-3)
-LOCAL = {"attentive", "dense"}  # what reads features of places on a grid
+LOCAL = {"attentive", "dense", "noisy-nodes"}  # what reads features of places on a grid, or asks for vectors
 
 
 def samples(count: int = 160, *, numbers: bool = False) -> Samples:
@@ -104,3 +107,52 @@ def test_controls_of_graphs_are_all_there():
     assert best > 0.3, "statistics of a graph say something of its class"
     ours = judge_encoder(encoder, parts, tasks=["linear"], beside=rows, budgets=(None,))
     assert {row["features"] for row in ours[:2]} == {"encoder"} and ours[0]["parts"]
+
+
+class Cloud(Graph):
+    """Clouds of atoms that are read as they are."""
+
+    def view(self, batch, count, **how):
+        return [batch] * count
+
+
+def clouds(count: int = 120) -> Samples:
+    """Clouds of four to seven atoms, and how far apart these are on average."""
+    rng, made, apart = np.random.default_rng(0), [], []
+    for _ in range(count):
+        places = rng.normal(size=(rng.integers(4, 8), 3)).astype(np.float32) * rng.uniform(0.6, 1.6)
+        made.append(Structure(np.full((len(places), 1), 6.0, np.float32), where=places))
+        apart.append(np.linalg.norm(places[:, None] - places, axis=-1).sum() / (len(places) * (len(places) - 1)))
+    held = Samples(Packed(made), count, shape=(), channels=1, axes=("x", "y", "z"), spacing=(1.0,) * 3, unit="angstrom",
+                   targets=np.array(apart))
+    held.target = "mean distance (angstrom)"
+    return held
+
+
+def shaking(noise: float, **how) -> list[dict]:
+    held = clouds()
+    torch.manual_seed(0)
+    network = PaiNN(held.spec(), **PaiNN.tiny)
+    parts = Split(held.subset(np.arange(80)), held.subset(np.arange(80, 120)), "planted")
+    bench = Bench(parts, {"random init": Way.frozen(network, "from scratch")}, Cloud(), budgets=(None,), draws=1)
+    task = NoisyNodes(settings=Supervised(noise=noise, steps=60, epochs=1, batch=16, rates=(3e-3,), lr=3e-3, **how))
+    return judge(bench, [task])[0]
+
+
+def test_noisy_nodes_ask_for_the_noise_and_score_what_is_not_shaken(monkeypatch):
+    seen, error = [], supervised.row_error
+    kept = lambda *given: seen.append((given[1].detach(), error(*given))) or seen[-1][1]
+    monkeypatch.setattr(supervised, "row_error", kept)
+    r2, mae = shaking(0.02)
+    assert r2["value"] > 0.5 and mae["unit"] == "angstrom" and (mae["task"], mae["features"]) == ("noisy-nodes", "from scratch")
+    assert "places shaken by 0.02, the noise asked for with weight 0.1" in mae["protocol"]
+    noise = torch.cat([each for each, _ in seen])
+    assert noise.std() == pytest.approx((1 - 1 / 5.5) ** 0.5, abs=0.03), "of unit deviation, less the mean of each cloud"
+    losses = [float(loss) for _, loss in seen]
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])
+
+
+def test_without_noise_and_without_weight_nothing_is_changed():
+    plain = [row["value"] for row in shaking(0.0)]
+    assert plain == [row["value"] for row in shaking(0.0, noise_weight=1.0)]
+    assert plain != [row["value"] for row in shaking(0.02)]

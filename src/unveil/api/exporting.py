@@ -6,6 +6,7 @@ import copy
 import importlib
 import json
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from unveil import __version__
+from unveil.api.example import example
 from unveil.api.opening import Say, quiet
 from unveil.api.pretraining import Run
 from unveil.contracts import Batch, Encoder
@@ -21,8 +23,6 @@ from unveil.errors import Unusable, nearest
 from unveil.formats.card import card
 from unveil.formats.reading import in_share, reading
 from unveil.health.verdict import Finding, summary
-from unveil.kinds.kind import templates
-from unveil.randomness import Generator
 from unveil.recipes.check import settings_of
 from unveil.recipes.kept import home, load_encoder, save_encoder
 from unveil.recipes.recipe import Recipe
@@ -62,6 +62,9 @@ def export(target: Encoder | Run | str | Path, to: str, out: str | Path | None =
         raise Unusable("an encoder that is given without its folder needs a folder to be written to: give out")
     out = Path(out or folder / "export" / to)
     _refuse_other(out, to)
+    if encoder.spec.packed and to != "safetensors":
+        raise Unusable(f"the {encoder.kind.name} samples of this encoder have rows of unequal number and edges between them, which {to} has no "
+                       "form for: use --to safetensors, which unveil.load reads")
     with tempfile.TemporaryDirectory() as made:
         part = Path(made)
         say(f"writing {to}")
@@ -108,9 +111,10 @@ def _keep(encoder: Encoder, folder: Path | None, part: Path) -> dict[str, Any]:
 def _read_back(encoder: Encoder, part: Path, to: str, module) -> float:
     if module is None:
         again = load_encoder(part)
-        return _difference(encoder, lambda values: _features(again, values))
+        return _difference(encoder, lambda batch: _features(again, batch))
     try:
-        return _difference(encoder, module.answer(part, encoder))
+        answer = module.answer(part, encoder)
+        return _difference(encoder, lambda batch: answer(batch.values))
     except Unusable:
         raise
     except Exception as why:  # whatever is wrong with the other package, such as a torchvision that does not fit torch
@@ -119,21 +123,20 @@ def _read_back(encoder: Encoder, part: Path, to: str, module) -> float:
 
 
 @torch.no_grad()
-def _features(encoder: Encoder, values: Tensor) -> dict[str, Tensor]:
-    ids = torch.arange(len(values))
-    features = encoder(Batch(values, ids, ids))
+def _features(encoder: Encoder, batch: Batch) -> dict[str, Tensor]:
+    features = encoder(batch)
     return {"pooled": features.pooled, "local": features.local}
 
 
-def _difference(encoder: Encoder, answer) -> float:
-    """The greatest difference of any feature on smooth patterns with the data's mean and deviation, at each of ``BATCHES``."""
-    spec, found = encoder.spec, []
-    mean, std = (torch.tensor(part).view(-1, *[1] * len(spec.shape)) for part in (spec.mean, spec.std))
-    values = mean + std * templates((spec.channels, *spec.shape), max(BATCHES), Generator("export"))[0] / 1.5
-    if in_share(encoder):
-        values = (values.clamp(0, 1) * 255).round() / 255
+def _difference(encoder: Encoder, answer: Callable[[Batch], dict[str, Tensor]]) -> float:
+    """The greatest difference of any feature on made-up samples with the data's mean and deviation, at each of ``BATCHES``."""
+    found = []
     for count in BATCHES:
-        ours, theirs = _features(encoder, values[:count]), answer(values[:count])
+        batch = example(encoder.kind, encoder.spec, max(BATCHES))
+        batch = Batch.cat([batch.one(number) for number in range(count)]) if encoder.spec.packed else batch.map(lambda x, count=count: x[:count])
+        if in_share(encoder):
+            batch.values = (batch.values.clamp(0, 1) * 255).round() / 255
+        ours, theirs = _features(encoder, batch), answer(batch)
         for name, x in theirs.items():
             if x.shape != ours[name].shape:
                 return float("inf")

@@ -63,15 +63,17 @@ def for_encoder(encoder: Encoder, source, options: Options | None, say: Say) -> 
         Unusable: where they have another number of channels.
     """
     _, samples = open_data(source, encoder.kind, options, say=say)
-    if samples.channels != encoder.spec.channels:
-        raise Unusable(f"{source if isinstance(source, (str, Path)) else 'the array'} has {samples.channels} channels, the encoder was "
-                       f"taught on {encoder.spec.channels}: give data with the same channels")
+    spec, edges = encoder.spec, samples.fetch.edge_channels if samples.packed else 0
+    for what, have, taught in (("channels", samples.channels, spec.channels), ("values an edge", edges, spec.edge_channels)):
+        if have != taught:
+            raise Unusable(f"{source if isinstance(source, (str, Path)) else 'the array'} has {have} {what}, the encoder was taught on "
+                           f"{taught}: give data with the same {what}")
     return samples
 
 
 def describe(samples: Samples, parts: Split | None) -> dict[str, Any]:
     """What went in, for the report."""
-    return {"samples": len(samples), "shape": list(samples.shape), "channels": samples.channels, "classes": samples.classes,
+    return {"samples": len(samples), "looks": samples.looks, "shape": list(samples.shape), "channels": samples.channels, "classes": samples.classes,
             "groups": 0 if samples.groups is None else len(np.unique(samples.groups)), "faults": dict(samples.faults),
             "notes": list(samples.notes), "split": parts.name if parts else None, "train": len(parts.train) if parts else len(samples),
             "test": len(parts.test) if parts else 0}

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from unveil.contracts import Batch
 from unveil.data.samples import Samples
 from unveil.errors import Unusable
 from unveil.provenance import code_version, fingerprint, machine
@@ -54,12 +56,22 @@ def environment() -> dict[str, Any]:
 
 
 def data_facts(samples: Samples) -> dict[str, Any]:
-    """Of all samples: their number and shape, and fingerprints of labels, targets, groups and the values of some, evenly spaced."""
-    parts = "".join(fingerprint({"values": samples.batch(part).values}) for part in samples.some().split(256))
+    """Of all samples: their number and shape, and fingerprints of labels, targets, groups and all that is known of some, evenly spaced."""
+    parts = "".join(fingerprint(_known(samples.batch(part))) for part in samples.some().split(256))
     columns = {name: None if (column := getattr(samples, name)) is None else fingerprint({name: torch.as_tensor(column)})
                for name in ("labels", "targets", "dense", "groups")}
     return {"samples": len(samples), "shape": list(samples.shape), "channels": samples.channels, "classes": list(samples.classes),
             **columns, "values": hashlib.sha256(parts.encode()).hexdigest()[:12]}
+
+
+def _known(batch: Batch) -> dict[str, Tensor]:
+    """What samples themselves say: their values and, of packed ones, places, edges and cells."""
+    graph = batch.graph
+    if graph is None:
+        return {"values": batch.values}
+    held = {"values": batch.values, "where": batch.where, "sample": graph.sample, "edges": graph.edges, "edge_values": graph.edge_values,
+            "cell": graph.cell}
+    return {name: x for name, x in held.items() if x is not None}
 
 
 def _processor() -> str:

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from unveil.contracts import Batch, Count, Encoder, Features, Fraction, Positive, Spec
 from unveil.parts.blocks import Drop
 from unveil.parts.conditioning import AdaNorm, Condition
-from unveil.parts.elements import Elements, gathered, pooled
+from unveil.parts.elements import Elements, gathered
 from unveil.parts.radial import ExpNormal, cosine_cutoff, lengths
+from unveil.parts.ragged import pooled
 from unveil.parts.vectors import VectorDyT, VectorNorm, limited
 from unveil.tokens import Tokens
 
@@ -47,6 +48,7 @@ class Equivariant(Encoder):
 
     reads = frozenset({"places"})
     supports = frozenset({"rows", "layers", "vectors", "condition"})
+    waits = "how many neighbours there are is known by looking"
     tiny = dict(width=32, depth=2, heads=2, radial=16)
 
     def __init__(self, spec: Spec, *, width: Count = 128, depth: Count = 6, heads: Count = 8, radial: Count = 32, cutoff: Positive = 5.0,
@@ -87,7 +89,7 @@ class Equivariant(Encoder):
             x, v = layer(x, v, near, told, kept)
             if number in layers:
                 hidden.append(x)
-        return Features(x, pooled(x, tokens, self.readout), hidden, tokens.where, tokens.valid, graph, v)
+        return Features(x, pooled(x, tokens.valid, graph, self.readout), hidden, tokens.where, tokens.valid, graph, v)
 
     def _near(self, tokens: Tokens) -> Near:
         graph = tokens.graph

@@ -17,8 +17,10 @@ def reading(encoder: Encoder) -> dict[str, Any]:
     """
     spec, kind = encoder.spec, encoder.kind
     words = inspect.getdoc(type(kind)).partition("\nArgs:")[0].split("\n\n")
-    order = {1: "grey", 3: "RGB"}.get(spec.channels) if kind.name == "image" else None
-    return {"name": "values", "dtype": "float32", "shape": ["batch", spec.channels, *spec.shape], "axes": ["batch", "channel", *spec.axes],
+    order = {1: "grey", 3: "RGB"}.get(spec.channels) if kind.pictorial else None
+    shape = ["rows", spec.channels] if spec.packed else ["batch", spec.channels, *spec.shape]
+    axes = ["row of all samples", "channel"] if spec.packed else ["batch", "channel", *spec.axes]
+    return {"name": "values", "dtype": "float32", "shape": shape, "axes": axes,
             "spacing": list(spec.spacing), "unit": spec.unit, "range": [0.0, 1.0] if in_share(encoder) else None,
             "channels": order or "as in the data it was taught on", "kind": kind.name,
             "read": " ".join(" ".join(words).split()), "missing": "a value that is missing is given as its channel's mean",
@@ -27,7 +29,7 @@ def reading(encoder: Encoder) -> dict[str, Any]:
 
 def in_share(encoder: Encoder) -> bool:
     """Whether values are pictures as shares of full brightness, which 8-bit pictures over 255 are."""
-    return encoder.kind.name == "image" and all(0 <= mean <= 1 for mean in encoder.spec.mean)
+    return encoder.kind.pictorial and all(0 <= mean <= 1 for mean in encoder.spec.mean)
 
 
 def eight_bit(encoder: Encoder) -> bool:

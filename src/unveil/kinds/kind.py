@@ -26,6 +26,7 @@ class Kind:
         offers: what its samples have for encoders to read, see ``Encoder.reads``.
         optional: what samples have under certain settings alone, and these settings.
         tiny: settings with which planted samples are small, for conformance.
+        pictorial: samples are pictures ``(C, height, width)``, as other programs read them, too.
         encoder: that reads it where nothing else is asked for.
         method: that teaches where nothing else is asked for.
         corruptions: names that :meth:`corrupt` knows.
@@ -36,6 +37,7 @@ class Kind:
     offers: frozenset[str] = frozenset({"grid"})
     optional: ClassVar[dict[str, dict[str, Any]]] = {}
     tiny: ClassVar[dict[str, Any]] = {}
+    pictorial: ClassVar[bool] = False
     encoder: ClassVar[str] = "transformer"
     method: ClassVar[str] = "simclr"
     corruptions: ClassVar[tuple[str, ...]] = ()

@@ -112,9 +112,10 @@ def data(held: Held) -> Markup:
     """What went in."""
     facts, faults = held["facts"], held["facts"]["faults"]
     shape = " \N{MULTIPLICATION SIGN} ".join(map(str, facts["shape"]))
+    grid = f"{facts['channels']} channel{'s' * (facts['channels'] != 1)} of {shape} values"
     parts = f"{facts['split']}: {facts['train']:,} learned from, {facts['test']:,} held out"
     said = {"samples": f"{facts['samples']:,}",
-            "each": f"{facts['channels']} channel{'s' * (facts['channels'] != 1)} of {shape} values",
+            "each": grid if shape else facts["looks"],
             "groups": f"{facts['groups']:,}" if facts["groups"] else "unknown",
             "split": parts if facts["split"] else "none: no labels"}
     aside = tag("p", "Nothing was set aside.")

@@ -328,8 +328,17 @@ def _recipe(study: Study, arm: str, seed: int, kind: str) -> Recipe:
 
 
 def _judged_on(parts: Split, most: int | None) -> Split:
-    """The same split with at most ``most`` samples to learn from, evenly spaced."""
+    """The same split with at most ``most`` samples to learn from, evenly spaced; where numbers are to be predicted, of the samples of which
+    something is known."""
+    parts = parts if parts.train.targets is None else Split(*(side.subset(_known(side)) for side in (parts.train, parts.test)), parts.name)
     return parts if most is None else replace(parts, train=parts.train.subset(spread(len(parts.train), most)))
+
+
+def _known(side: Samples) -> np.ndarray:
+    """Bool ``(n,)``: whether anything can be learned of a sample, or scored."""
+    if side.dense is not None:
+        return np.ones(len(side), dtype=bool)
+    return np.isfinite(side.targets) if side.labels is None else np.isfinite(side.targets) | (side.labels >= 0)
 
 
 def _rounded(score: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ TABLE = {
     "curve": "unveil.tasks.fewshot:Curve",
     "network": "unveil.tasks.supervised:Network",
     "partial": "unveil.tasks.supervised:Partial",
+    "noisy-nodes": "unveil.tasks.supervised:NoisyNodes",
     "cluster": "unveil.tasks.cluster:Cluster",
     "retrieve": "unveil.tasks.retrieve:Retrieve",
     "robust": "unveil.tasks.robust:Robust",

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from unveil.contracts import Batch, Count, Encoder, Fraction, NotNegative, Positive
 from unveil.data.order import stream
 from unveil.data.samples import Samples
+from unveil.parts.noise import row_error, shaken
 from unveil.parts.schedules import warmup_cosine
+from unveil.parts.vectors import VectorHead
 from unveil.randomness import Generator, key
 from unveil.tasks.bench import Bench
 from unveil.tasks.embedded import embed
@@ -40,6 +42,8 @@ class Supervised:
         decay: weight decay.
         area: share of a sample that a training view covers; None takes that of the kind's light views.
         strength: of value changes in training views; None likewise.
+        noise: deviation of the noise on the places of rows, in their unit, that the network is asked for beside the answer; 0 for none.
+        noise_weight: of that in the loss.
     """
 
     steps: Count = 150
@@ -50,6 +54,8 @@ class Supervised:
     decay: NotNegative = 0.05
     area: tuple[Fraction, Fraction] | None = None
     strength: NotNegative | None = None
+    noise: NotNegative = 0.0
+    noise_weight: NotNegative = 0.1
 
     def views(self, kind) -> dict[str, Any]:
         """Settings of the training views of a kind."""
@@ -75,8 +81,9 @@ def train_on_labels(encoder: Encoder, samples: Samples, goal: Goal, kind, settin
         torch.manual_seed(key(seed, "supervised") >> 1)
         network = copy.deepcopy(encoder).to(device)
         head = nn.Linear(encoder.width, goal.outputs).to(device)
+        aside = VectorHead(encoder.width).to(device) if settings.noise else nn.Module()
     moving = _opened(network, blocks)
-    trained = [*(p for p in network.parameters() if p.requires_grad), *head.parameters()]
+    trained = [*(p for p in network.parameters() if p.requires_grad), *head.parameters(), *aside.parameters()]
     optimiser = torch.optim.AdamW(trained, lr=settings.lr, weight_decay=settings.decay)
     goal, views = goal.fitted(samples), settings.views(kind)
     wanted = goal.wanted(samples).to(device)
@@ -92,8 +99,14 @@ def train_on_labels(encoder: Encoder, samples: Samples, goal: Goal, kind, settin
         view, = kind.view(batch, 1, generator=generator, **views)
         for group in optimiser.param_groups:
             group["lr"] = settings.lr * warmup_cosine(step / total, 0.1)
+        if settings.noise:
+            view, noise = shaken(view, settings.noise, Generator(seed, "noise", step, device=device), centred=True)
         with torch.autocast(wanted.device.type, torch.bfloat16, enabled=bf16):
-            loss = goal.loss(head(network(view).pooled), wanted[at.to(device)])
+            found = network(view)
+            loss = goal.loss(head(found.pooled), wanted[at.to(device)])
+            if settings.noise:
+                said = aside(found.local, found.vectors)
+                loss = loss + settings.noise_weight * row_error(said, noise / settings.noise, view.valid)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -147,10 +160,14 @@ class Network(Task):
             rates = ", ".join(f"{rate:g}" for rate in self.settings.rates)
             how = f"lr {settings.lr:g}" + ("" if each else f" of {rates} by a fifth held out")
             yield from goal.results(bench, called, name, answers, each, task=self.name, n_train=len(at),
-                                    protocol=f"{self._what()} trained on the {goal.learned}, AdamW, {how}, light views")
+                                    protocol=f"{self._what()} trained on the {goal.learned}, AdamW, {how}, light views{self._more()}")
 
     def _what(self) -> str:
         return "all weights"
+
+    def _more(self) -> str:
+        noise, weight = self.settings.noise, self.settings.noise_weight
+        return f"; places shaken by {noise:g}, the noise asked for with weight {weight:g}" if noise else ""
 
     def _rate(self, bench: Bench, network: Encoder, part: Samples, goal: Goal) -> float:
         """The best of the rates on held-out samples, of equals the smallest; the usual one where no samples can be held out."""
@@ -190,3 +207,22 @@ class Partial(Network):
 
     def _what(self) -> str:
         return f"the last {self.blocks} blocks" if self.blocks > 1 else "the last block"
+
+
+class NoisyNodes(Network):
+    """As the task network, while places are shaken a little and a head on the vectors is asked for the noise: Noisy Nodes (Godwin et al.
+    2022, arXiv 2106.07971), with the noise of the published fine-tuning on QM9. Scored on samples that are not shaken.
+
+    Args:
+        settings: of the training.
+    """
+
+    name = "noisy-nodes"
+
+    def __init__(self, *, settings: Supervised | None = None):
+        super().__init__(settings=settings or Supervised(noise=0.005))
+
+    def lacks(self, bench: Bench, name: str) -> str:
+        if reason := super().lacks(bench, name):
+            return reason
+        return "" if "vectors" in bench.ways[name].network.supports else "a network whose features hold vectors, for samples with places"

@@ -67,7 +67,8 @@ def check_planted(kind: Kind, count: int = 64) -> None:
     assert len(labels) == 4 and labels.min() >= count // 8, f"{kind.name}: the factor's four values must all be there, they are {labels}"
     spec = first.spec()
     assert values[0].shape[1:] == (spec.channels, *spec.shape), f"{kind.name}: samples are not shaped as the spec says"
-    assert len(spec.shape) == len(spec.axes) == len(spec.spacing), f"{kind.name}: shape, axes and spacing must be of equal length"
+    assert len(spec.axes) == len(spec.spacing) and (spec.packed or len(spec.shape) == len(spec.axes)), \
+        f"{kind.name}: shape (of samples with a grid), axes and spacing must be of equal length"
 
 
 def check_packed(kind: Kind, batch: Batch) -> None:
@@ -83,7 +84,8 @@ def check_packed(kind: Kind, batch: Batch) -> None:
         assert graph.count == len(batch) and graph.longest >= int(torch.bincount(graph.sample).max()), \
             f"{kind.name}, level {level}: count or longest is wrong"
         if graph.edges is not None:
-            assert (graph.sample[graph.edges[0]] == graph.sample[graph.edges[1]]).all(), f"{kind.name}, level {level}: an edge joins two samples"
+            assert (graph.sample[graph.edges[0]] == graph.sample[graph.edges[1]]).all(), \
+                f"{kind.name}, level {level}: an edge joins two samples"
         for name, x in vars(graph).items():
             assert not isinstance(x, Tensor) or torch.equal(x, getattr(found, name)), \
                 f"{kind.name}, level {level}: {name} of samples taken one by one are not those of the batch"

@@ -35,8 +35,9 @@ def textures(count: int, generator: Generator, *, loyal: float = 0.9, noise: flo
     nearby = generator.uniform(1, keys=keys)[:, 0].numpy()
     drawn = generator.uniform(6, MOST, keys=keys).numpy()
     white = noise * generator.normal(MOST, CHANNELS, keys=keys)
-    made = [_one(int(n), i % 4, near, draws, loyal) for i, (n, near, draws) in enumerate(zip(size, nearby, drawn, strict=True))]
-    return [Structure((pattern[kinds] + white[i, :len(kinds)]).numpy(), edges) for i, (kinds, edges) in enumerate(made)], np.arange(count) % 4
+    factor = np.arange(count) % 4
+    made = [_one(*facts, loyal) for facts in zip(size.tolist(), factor, nearby, drawn, strict=True)]
+    return [Structure((pattern[kinds] + white[i, :len(kinds)]).numpy(), edges) for i, (kinds, edges) in enumerate(made)], factor
 
 
 def _one(size: int, factor: int, nearby: float, draws: np.ndarray, loyal: float) -> tuple[np.ndarray, np.ndarray]:

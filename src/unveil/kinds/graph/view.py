@@ -47,20 +47,22 @@ def edges_there(graph: Graph) -> Tensor:
 def kept_nodes(batch: Batch, area: tuple[float, float], generator: Generator) -> Batch:
     """A share of the nodes of each graph, drawn uniformly from ``area``.
 
-    A graph that keeps at least half of its nodes loses the others at random (the node drop of You et al. 2020, arXiv 2010.13902). A smaller
-    part is a connected piece (their subgraph): edges get lengths drawn from an exponential distribution, and the piece is what
-    lies nearest to a random node. Where that node's component, or what is within 16 edges of it, is too small, it goes on from another node.
+    A graph that keeps at least half of its nodes loses the others at random (the node drop of You et al. 2020, arXiv 2010.13902). A
+    smaller part is a connected piece (their subgraph): edges get lengths drawn from an exponential distribution, and the piece is what lies
+    nearest to a random node. Where that node's component, or what is within 16 edges of it, is too small, it goes on from another node.
     """
     graph, rows, valid = batch.graph, batch.row_keys, there(batch)
     share = generator.uniform(1, keys=batch.keys, low=area[0], high=area[1])[:, 0]
     some = generator.uniform(1, keys=batch.keys)[:, 0]
     start = ranks(graph, generator.uniform(1, keys=rows)[:, 0] + (~valid).float())
-    length = -(1 - generator.uniform(1, keys=edge_keys(batch))[:, 0]).log()
-    length = torch.where(edges_there(graph), length, torch.inf)
-    reached = FAR * start.float()
-    for _ in range(HOPS):
-        reached = reached.scatter_reduce(0, graph.edges[1], reached[graph.edges[0]] + length, "amin")
-    first = torch.where(share[graph.sample] >= 0.5, start.float(), reached)
+    first = start.float()
+    if area[0] < 0.5:
+        length = -(1 - generator.uniform(1, keys=edge_keys(batch))[:, 0]).log()
+        length = torch.where(edges_there(graph), length, torch.inf)
+        reached = FAR * first
+        for _ in range(HOPS):
+            reached = reached.scatter_reduce(0, graph.edges[1], reached[graph.edges[0]] + length, "amin")
+        first = torch.where(share[graph.sample] < 0.5, reached, first)
     many = (share * per_sample(graph, valid.float()) + some).floor().clamp_min(1)
     return only(batch, valid & (ranks(graph, torch.where(valid, first, torch.inf)) < many[graph.sample]))
 
@@ -87,8 +89,8 @@ def _edges_of(graph: Graph, valid: Tensor, edges: Tensor) -> Graph:
 
 
 def other_features(batch: Batch, share: float, rest: Tensor | None, spread: Tensor | None, generator: Generator) -> Batch:
-    """A share of the nodes with random features: about ``rest (C)`` with the deviation ``spread (C)``, that is mean and deviation over the data;
-    where these are not known, zeros."""
+    """A share of the nodes with random features: about ``rest (C)`` with the deviation ``spread (C)``, that is mean and deviation over
+    the data; where these are not known, zeros."""
     rows, x = batch.row_keys, batch.values
     gone = generator.uniform(1, keys=rows) < share
     noise = torch.zeros_like(x) if rest is None else rest.to(x) + spread.to(x) * generator.normal(x.shape[1], keys=rows)

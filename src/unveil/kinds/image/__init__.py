@@ -41,6 +41,7 @@ class Image(Kind):
 
     name = "image"
     tiny = dict(size=16)
+    pictorial = True
     smallest = 8
     corruptions = tuple(LEVELS)
 
