@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from unveil.data import cells
+from unveil.data.molecules import rdkit
 from unveil.data.options import Options
 from unveil.data.readers import molecules, structures, tudataset
 from unveil.data.records import Records
@@ -37,7 +40,7 @@ def chemicals(folder: Path, options: Options) -> Records:
     melting = dict(zip(*cells.read(str(folder / MELTING), ("CAS", "Tm"))[1].values()))
     rows = [line.split("\t", 5) for name in IDENTIFIERS for line in (folder / name).read_text(encoding="utf-8").splitlines()]
     known, smiles = [row[1] for row in rows], [row[4] for row in rows]
-    scaffold = np.array(list(molecules.scaffolds(Source(str(folder), np.arange(len(rows)), smiles))))
+    scaffold = _kept_scaffolds(folder, smiles)
     targets = np.array([float(melting.get(name, "nan")) for name in known])
     test = held_out(scaffold, known, np.isfinite(targets))
     kept = np.flatnonzero(~test | np.isfinite(targets))
@@ -48,6 +51,23 @@ def chemicals(folder: Path, options: Options) -> Records:
     records.notes.append(f"{test[kept].sum():,} of {np.isfinite(targets).sum():,} melting points are the test part, whole scaffolds; "
                          f"{len(rows) - len(kept):,} molecules of these scaffolds without a melting point are left out")
     return records
+
+
+def _kept_scaffolds(folder: Path, smiles: Sequence[str]) -> np.ndarray:
+    """The scaffold of each molecule, made once and kept beside the files for every arm of a study that opens the set again."""
+    kept = folder / f"scaffolds {rdkit()[1].rdkitVersion}.txt"
+    try:
+        found = kept.read_text(encoding="utf-8").split("\n")
+        if len(found) == len(smiles):
+            return np.array(found)
+    except (OSError, UnicodeDecodeError):
+        pass
+    found = list(molecules.scaffolds(Source(str(folder), np.arange(len(smiles)), smiles)))
+    with suppress(OSError):  # a cache that cannot be written is done without
+        part = kept.with_name(f".{kept.name}.{os.getpid()}")
+        part.write_text("\n".join(found), encoding="utf-8")
+        part.replace(kept)
+    return np.array(found)
 
 
 def held_out(groups: Sequence[str], names: Sequence[str], known: np.ndarray) -> np.ndarray:
