@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.data.options import Options
 from unveil.data.records import Records
 
 
@@ -71,7 +72,7 @@ def arrays_of_pickled_npy(content: bytes):
     return _ArraysOnly(stream, encoding="latin1").load()
 
 
-def _watch(folder: Path) -> Records:
+def _watch(folder: Path, options: Options | None = None) -> Records:
     held = arrays_of_pickled_npy((folder / "watch_dataset.npy").read_bytes()).item()
     series = [np.ascontiguousarray(x.T, dtype=np.float32) for x in held["X"]]
     return Records([f"watch recording {i}" for i in range(len(series))], series.__getitem__, layout="ct", rate=50.0,
@@ -90,7 +91,7 @@ def _idx(path: Path) -> np.ndarray:
 _FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 
 
-def _fashion(folder: Path) -> Records:
+def _fashion(folder: Path, options: Options | None = None) -> Records:
     images = np.concatenate([_idx(folder / f"{part}-images-idx3-ubyte.gz") for part in ("train", "t10k")])[..., None]
     labels = np.concatenate([_idx(folder / f"{part}-labels-idx1-ubyte.gz") for part in ("train", "t10k")])
     return Records([f"image {i}" for i in range(len(images))], images.__getitem__, layout="hwc", array=images,

@@ -26,7 +26,7 @@ COMPUTED = {"gap": "eV", "energy": "eV", "dipole": "debye"}
 HELD_OUT, MOST_OF_A_GROUP = 0.2, 0.01  # shares of the molecules whose melting point is known
 
 
-def mutag(folder: Path) -> Records:
+def mutag(folder: Path, options: Options | None = None) -> Records:
     """The classic set of graphs."""
     return tudataset.read(folder, Options())
 
