@@ -29,6 +29,7 @@ from unveil.training.processes import shard
 from unveil.training.step import TrainStep
 
 KINDS = {"signal": dict(window=64), "image": dict(size=16)}
+PACKED = {"graph": {}, "hierarchy": dict(name="graph", levels=2, code=4)}
 INDEX, TOTAL, SIZE = 50, 100, 12
 
 
@@ -106,7 +107,7 @@ def planted(fault: str):
 
 def work(job: Job, rank: int = 0, world: int = 1) -> dict[str, torch.Tensor]:
     """Loss (mean over processes), gradients, and after the update all weights and buffers, in float64."""
-    kind = build("kind", {"name": job.kind} | KINDS[job.kind])
+    kind = build("kind", {"name": job.kind} | (KINDS | PACKED)[job.kind])
     cell = Cell(find("method", job.method), kind, find("encoder", job.encoder), dict(job.settings))
     method = cell.build().double().train()
     if job.sharded and world > 1:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from unveil.contracts import Batch, Encoder, Features, Fraction, Method, NotNegative, Output, Positive, Step
-from unveil.parts.elements import total
 from unveil.parts.noise import Running, row_error, shaken
+from unveil.parts.ragged import pooled
 from unveil.parts.vectors import VectorHead
 
 
@@ -24,7 +24,7 @@ class Summary(nn.Module):
 
     def forward(self, local: Tensor, features: Features) -> Tensor:
         """``local (sum N, D)`` of ``features`` -> ``(B, D)``."""
-        return self.whole(total(self.rows(local), features.valid, features.graph.sample, features.graph.count))
+        return self.whole(pooled(self.rows(local), features.valid, features.graph, "sum"))
 
 
 class SCD(Method):

@@ -30,7 +30,7 @@ def corrupted(batch: Batch, name: str, severity: int, rest: Tensor | None, sprea
         return rewired(batch, level, generator)
     draws = generator.uniform(1, keys=batch.row_keys)
     if name == "nodes":
-        order = ranks(batch.graph, draws[:, 0] + (~there(batch)).float())  # the first of each graph stays
+        order = ranks(batch.graph, 2.0 * ~there(batch) - draws[:, 0])  # the one that would go last of all stays
         return only(batch, there(batch) & ((draws[:, 0] >= level) | (order == 0)))
     if name == "masked":
         return torch.where(draws < level, x.new_zeros(()) if rest is None else rest.to(x), x)

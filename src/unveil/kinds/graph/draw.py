@@ -26,7 +26,7 @@ def drawing(sample: Batch) -> str:
     pairs, left = number[edges[:, inside]], left[inside]
     place = layout(distances(len(shown), pairs, len(shown)))
     bond = np.sqrt(np.square(place[pairs[0]] - place[pairs[1]]).sum(-1)).mean() if pairs.size else 16.0
-    radius = float(np.clip(0.27 * bond, 1.8, 5))
+    radius = float(np.clip(0.27 * bond, 1.8, min(5.0, 26 / max(len(shown), 1) ** 0.5)))
     colour = _colours(sample.values.cpu().numpy())[shown]
     ground = [_ground(place, pairs, group[shown], level, radius) for level, group in enumerate(_groups(graph))]
     ways = pairs[0] < pairs[1]
