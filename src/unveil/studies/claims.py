@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from unveil.recipes.check import find, names
-from unveil.recipes.fit import ways
 from unveil.studies.study import Study, finished, load_study, study_names
 from unveil.studies.summary import ACCURACY, Figure, decimals, facts, gain, mean, scores
 from unveil.studies.verdict import budget, differences, overall, verdicts
@@ -164,16 +163,16 @@ def claims_table(results: Path) -> list[str]:
 
 def methods_table(results: Path, parity: Path) -> list[str]:
     """One line a method: what it is, and its status on each kind."""
-    tables = {kind: rows_of(results, f"methods-{kind}") for kind in sorted(names("kind")) if f"methods-{kind}" in study_names()}
-    lines = [f"| method | what it does | {' | '.join(tables)} | checked against the authors' code |", "|" + "---|" * (3 + len(tables))]
+    kinds = [name.removeprefix("methods-") for name in study_names() if name.startswith("methods-")]
+    lines = [f"| method | what it does | {' | '.join(kinds)} | checked against the authors' code |", "|---" * (3 + len(kinds)) + "|"]
+    tables = {kind: rows_of(results, f"methods-{kind}") for kind in kinds}
     for name in names("method"):
         method = find("method", name)
         status = []
         for kind, rows in tables.items():
             mine = [row for row in rows if row["arm"] == name]
             at = budget(load_study(f"methods-{kind}"))
-            open_to = "implemented" if ways(kind, name) else "-"
-            status.append(f"{verdict(mine, name, at)} ({taught(mine, name, at)[0]:+.2f})" if mine else open_to)
+            status.append(f"{verdict(mine, name, at)} ({taught(mine, name, at)[0]:+.2f})" if mine else "implemented")
         checked = any(parity.glob(f"{name.replace('-', '')}*"))
         what = sys.modules[method.__module__].__doc__.splitlines()[0].split(": ", 1)[-1]
         lines.append(f"| `{name}`{' (-style)' if method.style else ''} | {what} | {' | '.join(status)} | {'yes' if checked else 'no'} |")
