@@ -39,6 +39,7 @@ def least(*works, rounds: int = 25) -> list[float]:
 
 
 def main() -> None:
+    """Prints and keeps a row a size."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     rows = []

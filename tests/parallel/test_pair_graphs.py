@@ -11,7 +11,7 @@ from pair import Job, distances, work
 from test_pair import CLOSE, pair  # noqa: F401
 
 JOBS = [Job(method, "gin", "graph") for method in ("graphmae", "graphcl", "infograph", "simclr", "vicreg", "byol", "lejepa", "dino")]
-JOBS += [Job(method, "hierarchical", "hierarchy") for method in ("hi-gmae", "graph-jepa", "graphmae", "infograph")]
+JOBS += [Job(method, "hierarchical", "hierarchy") for method in ("hi-gmae", "graph-jepa", "infograph")]
 JOBS += [Job("graphmae", "gin", "graph", dict(ratio=0.3, replaced=0.4, power=2.0)), Job("infograph", "gin", "graph", dict(prior=0.1)),
          Job("hi-gmae", "hierarchical", "hierarchy", dict(masks="independent", recovery="compounded", until=1.0)),
          Job("graph-jepa", "hierarchical", "hierarchy", dict(target="features"))]

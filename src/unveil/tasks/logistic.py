@@ -31,6 +31,10 @@ def logistic(x: Tensor, y: Tensor, classes: int, costs: Tensor, weight: Tensor |
     Returns:
         ``(R, D + 1, classes)``, the last row the bias.
     """
+    if x.shape[1] > len(x):  # weights are a sum of samples: what no sample spans stays 0 and need not be worked on
+        span, _ = torch.linalg.qr(x.T)
+        w = logistic(x @ span, y, classes, costs, weight, steps, tolerance)
+        return torch.cat([span @ w[:, :-1], w[:, -1:]], 1)
     at = _start(x, y, classes, costs.to(x), weight)
     answer, open_ = torch.empty_like(at.w), torch.arange(len(costs), device=x.device)
     for _ in range(steps):

@@ -55,12 +55,14 @@ def kept_nodes(batch: Batch, area: tuple[float, float], generator: Generator) ->
     share = generator.uniform(1, keys=batch.keys, low=area[0], high=area[1])[:, 0]
     some = generator.uniform(1, keys=batch.keys)[:, 0]
     start = ranks(graph, generator.uniform(1, keys=rows)[:, 0] + (~valid).float())
-    length = -(1 - generator.uniform(1, keys=edge_keys(batch))[:, 0]).log()
-    length = torch.where(edges_there(graph), length, torch.inf)
-    reached = FAR * start.float()
-    for _ in range(HOPS):
-        reached = reached.scatter_reduce(0, graph.edges[1], reached[graph.edges[0]] + length, "amin")
-    first = torch.where(share[graph.sample] >= 0.5, start.float(), reached)
+    first = start.float()
+    if area[0] < 0.5:
+        length = -(1 - generator.uniform(1, keys=edge_keys(batch))[:, 0]).log()
+        length = torch.where(edges_there(graph), length, torch.inf)
+        reached = FAR * first
+        for _ in range(HOPS):
+            reached = reached.scatter_reduce(0, graph.edges[1], reached[graph.edges[0]] + length, "amin")
+        first = torch.where(share[graph.sample] < 0.5, reached, first)
     many = (share * per_sample(graph, valid.float()) + some).floor().clamp_min(1)
     return only(batch, valid & (ranks(graph, torch.where(valid, first, torch.inf)) < many[graph.sample]))
 
