@@ -34,7 +34,8 @@ def facts_of(what: str) -> dict[str, list[dict[str, Any]]]:
 
     def matrix() -> list[dict[str, Any]]:
         cell = lambda kind, method: [{"encoder": name, "kind settings": settings} for name, settings in ways(kind, method)]
-        return [{"name": method, "kinds": {kind: cell(kind, method) for kind in names("kind")}} for method in names("method")]
+        made = [{"name": method, "kinds": {kind: cell(kind, method) for kind in names("kind")}} for method in names("method")]
+        return [row | {"about": f"teaches on {', '.join(kind for kind, found in row['kinds'].items() if found)}"} for row in made]
 
     held = {"methods": lambda: [row | {"source": find("method", row["name"]).source} for row in lines("method")],
             "matrix": matrix, "encoders": lambda: lines("encoder"), "kinds": lambda: lines("kind"), "tasks": lambda: lines("task"),

@@ -396,3 +396,25 @@ def test_every_node_has_a_place_of_its_own_inside_the_picture():
         assert text == kind.draw(batch.one(number))
         places = [tuple(map(float, place)) for place in re.findall(r'cx="(\S+)" cy="(\S+)"', text)]
         assert len(set(places)) == len(places) and all(0 <= x <= 160 and 0 <= y <= 120 for x, y in places)
+
+
+# the planted set
+
+def test_the_planted_factor_is_in_neighbours_and_neither_in_shape_nor_in_types_alone():
+    """A linear reading of degrees and sums tells little more than chance, one of how neighbours go together nearly all."""
+    kind = Graph()
+    samples = kind.planted(1024, Generator("planted", 3))
+    batch = samples.batch(torch.arange(1024))
+    label = torch.from_numpy(samples.labels)
+    edges, graph = batch.graph.edges, batch.graph
+    pairs = torch.zeros(1024, batch.values.shape[1] ** 2).index_add_(
+        0, graph.sample[edges[0]], (batch.values[edges[0], :, None] * batch.values[edges[1], None]).flatten(1))
+
+    def told(x: torch.Tensor) -> float:
+        x = torch.cat([(x - x.mean(0)) / x.std(0).clamp_min(1e-6), torch.ones(len(x), 1)], 1)
+        weight = torch.linalg.solve(x[:512].T @ x[:512] + 10 * torch.eye(x.shape[1]), x[:512].T @ torch.eye(4)[label[:512]])
+        return float(((x[512:] @ weight).argmax(1) == label[512:]).float().mean())
+
+    assert told(kind.statistics(batch)[:, 1024:1034]) < 0.32, "degrees"
+    assert told(kind.flat(batch)) < 0.4, "sums of features"
+    assert told(pairs) > 0.85, "products of neighbours"

@@ -27,7 +27,7 @@ def fill(module, seed):
     state = np.random.RandomState(seed)
     for name, p in sorted(module.named_parameters()):
         scale = p.shape[-1] ** -0.5 if p.dim() > 1 else 0.2
-        p.copy_(torch.from_numpy(np.asarray(state.standard_normal(tuple(p.shape)) * scale + ("norm" in name and name.endswith("weight")))))
+        p.copy_(torch.from_numpy(state.standard_normal(tuple(p.shape)) * scale + ("norm" in name and name.endswith("weight"))))
     return module
 
 

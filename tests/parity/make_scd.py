@@ -63,7 +63,7 @@ def carried(ours):
     with torch.no_grad():
         for name, p in ours.named_parameters():
             into = left.pop(theirs_name(name))
-            (into if into.shape == p.shape else into[1:]).copy_(p)
+            (into if into.numel() == p.numel() else into[1:]).view(p.shape).copy_(p)
     unread = ("scalar_head", "rep_model.v_post_norm")
     assert all(name.startswith(unread) for name in left), sorted(left)
     return made
@@ -93,8 +93,8 @@ for seed in (3, 8):
 losses[-1].backward()
 gradient = lambda name: dict(model.named_parameters())[theirs_name(name)].grad
 layer = "encoder.layers.1."
-keep("scd", f"TyJPerez/SelfConditionedDenoisingAtoms @ {sys.argv[2]}, torch {torch.__version__}", told=told, without=without[:, 0], said=said,
-     losses=torch.stack(losses), mean=model.noise_normalizer.mean, deviation=model.noise_normalizer.std,
+keep("scd", f"TyJPerez/SelfConditionedDenoisingAtoms @ {sys.argv[2]}, torch {torch.__version__}", told=told, said=said,
+     without=without[:, 0], losses=torch.stack(losses), mean=model.noise_normalizer.mean, deviation=model.noise_normalizer.std,
      value_gradient=gradient(layer + "value.weight"), adapt_gradient=gradient(layer + "adapt.outer.weight"),
      summary_gradient=gradient("summary.rows.1.weight"), head_gradient=gradient("head.first.outer.weight"),
      surroundings_gradient=gradient("encoder.surroundings.table.weight")[[1, 6, 8]])

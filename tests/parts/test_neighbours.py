@@ -83,9 +83,9 @@ def test_crystals_have_their_shells(crystal):
     pytest.importorskip("ase")
     from ase.build import bulk, fcc111
     made = {"NaCl": lambda: bulk("NaCl", "rocksalt", a=5.64), "Cu": lambda: bulk("Cu", "fcc", a=3.6),
-            "Fe": lambda: bulk("Fe", "bcc", a=2.87), "C": lambda: bulk("C", "diamond", a=3.57), "Mg": lambda: bulk("Mg", "hcp", a=3.21, c=5.21),
-            
-            "slab": lambda: fcc111("Cu", (1, 1, 3), a=3.6), "chain": lambda: bulk("Cu", "fcc", a=3.6)}[crystal]()
+            "Fe": lambda: bulk("Fe", "bcc", a=2.87), "C": lambda: bulk("C", "diamond", a=3.57),
+            "Mg": lambda: bulk("Mg", "hcp", a=3.21, c=5.21), "slab": lambda: fcc111("Cu", (1, 1, 3), a=3.6),
+            "chain": lambda: bulk("Cu", "fcc", a=3.6)}[crystal]()
     if crystal == "chain":
         made.pbc = [False, True, False]
     cell = np.where(made.pbc[:, None], made.cell.array, 0)

@@ -189,6 +189,16 @@ def test_seeds_whose_parts_differ_are_no_pair():
     assert "over 4 seeds and 8 parts" in verdicts(melting(over=("b",)), made)[0].why
 
 
+def test_what_was_scored_on_other_samples_is_no_pair():
+    """Folds over all samples, and a probe on those that were held out, may have as many parts."""
+    made = kelvin(40.0, 45.0)
+    for each in made:
+        for score in each["folds"][0]["scores"]:
+            score["n_test"] = 188 if score["task"] == "forest" else 47
+    found = verdicts(melting(controls=(("statistics", "forest"), ("from scratch", "network"))), made)
+    assert [each.word for each in found] == [UNTESTABLE, HOLDS] and "hold no pair" in found[0].why
+
+
 def test_the_network_as_a_whole_is_paired_with_training_from_scratch():
     def whole(arm, seed, value):
         made = measured(arm, seed, value)

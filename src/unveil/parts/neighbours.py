@@ -111,7 +111,8 @@ class _Space:
 
     def __init__(self, where: Tensor, graph: Graph, cutoff: float):
         wide = where.double()
-        axes, self.periodic = _axes(graph, wide)
+        cell = wide.new_zeros(graph.count, 3, 3) if graph.cell is None else graph.cell.detach().double()
+        axes, self.periodic = axes_of(cell)
         inverse = torch.linalg.inv_ex(axes)[0]
         self.height = 1 / inverse.norm(dim=1)
         self.share = (wide[:, None] @ inverse[graph.sample])[:, 0]
@@ -199,12 +200,8 @@ def _pieces(where: Tensor, graph: Graph, cutoff: float, reach: Tensor, order: Te
     return to[by_pair], come[by_pair], None if cell is None else torch.cat([part[2] for part in found])[by_pair]
 
 
-def _axes(graph: Graph, place: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each sample three axes as rows ``(B, 3, 3)``, and which of them repeat ``(B, 3)``."""
-    unit = torch.eye(3, dtype=place.dtype, device=place.device)
-    if graph.cell is None:
-        return unit.expand(graph.count, 3, 3), torch.zeros(graph.count, 3, dtype=torch.bool, device=place.device)
-    cell = graph.cell.detach().double()
+def axes_of(cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Of cells ``(B, 3, 3)`` with zeros along open axes, three axes as rows ``(B, 3, 3)``, and which of them repeat ``(B, 3)``."""
     periodic = (cell != 0).any(-1)
     return torch.where(periodic[..., None], cell, completed(cell)), periodic
 

@@ -121,12 +121,20 @@ def _start(x: Tensor, y: Tensor, classes: int, costs: Tensor, weight: Tensor | N
     x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
     ones = torch.ones(len(costs), len(x), dtype=x.dtype, device=x.device)
     weight = costs[:, None] * (ones if weight is None else ones * weight)
-    spectrum, basis = torch.linalg.eigh(x.T @ x)
+    spectrum, basis = _axes(x.T @ x)
     curve = 1 + 0.5 * costs[:, None, None] * spectrum.clamp_min(0)
     w, logits = x.new_zeros(len(costs), classes, x.shape[1]), x.new_zeros(len(costs), classes, len(x))
     empty = x.new_zeros(len(costs), 1, 1)
     at = _State(x, y.expand(len(costs), -1), basis, curve, weight, w, logits, empty, w)
     return replace(at, value=at.objective(logits, w), slope=at.gradient(logits, w))
+
+
+def _axes(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors. In float32 LAPACK gives up on some matrices whose rank is far below their size; in float64 it does not."""
+    try:
+        return torch.linalg.eigh(gram)
+    except torch.linalg.LinAlgError:
+        return tuple(part.to(gram) for part in torch.linalg.eigh(gram.double()))
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

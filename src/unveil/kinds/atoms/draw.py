@@ -10,7 +10,8 @@ from unveil.contracts import Batch
 from unveil.data.atoms import SYMBOLS
 
 WIDTH, HEIGHT, EDGE = 160, 130, 6
-MOST = 150  # atoms that are drawn
+MOST = 120  # atoms that are drawn
+FEW = 60  # atoms up to which bonds are sorted by depth too
 BOND = 1.25  # how much longer than the sum of two radii a bond may be
 # Covalent radii in picometres (Cordero et al. 2008, doi 10.1039/b801115j), from hydrogen to curium; 160 for what comes after.
 RADII = np.array([
@@ -37,14 +38,18 @@ def drawing(sample: Batch) -> str:
     centre = cell.sum(0) / 2 if cell.any() else places.mean(0)
     shown = np.sort(np.argsort(np.square(places - centre).sum(1), kind="stable")[:MOST])
     corners, walls = edges(cell)
+    corners = corners + (places.mean(0) - centre) @ (np.eye(3) - np.linalg.pinv(cell) @ cell)  # amid the atoms where it is open
     turn = outlook(places[shown], numbers[shown], cell)
     flat, lines = (places[shown] - centre) @ turn, (corners - centre) @ turn
     radius = np.where(numbers == 1, 0.24, 0.18 + 0.24 * RADII[numbers - 1])[shown]
     scale, shift = fitted(np.concatenate([flat, lines]), np.concatenate([radius, np.zeros(len(lines))]))
     flat, lines, radius = flat * scale + shift, lines * scale + shift, radius * scale
     parts = [(flat[i, 2], _ball(flat[i], radius[i], numbers[shown][i], there[shown][i])) for i in range(len(shown))]
-    parts += [(min(flat[a, 2], flat[b, 2]) - 1e-6, _bond(flat[a], flat[b], radius[a], radius[b], scale))
-              for a, b in bonds(places[shown], numbers[shown], there[shown])]
+    pairs = bonds(places[shown], numbers[shown], there[shown])
+    if len(shown) <= FEW:
+        parts += [(min(flat[a, 2], flat[b, 2]) - 1e-6, _bonds(flat, [(a, b)], scale)) for a, b in pairs]
+    else:
+        parts.append((-np.inf, _bonds(flat, pairs, scale)))
     box = "".join(f'<path class="cell" d="M{lines[a][0]:.1f} {lines[a][1]:.1f}L{lines[b][0]:.1f} {lines[b][1]:.1f}" fill="none" '
                   'stroke="#8a8a8a" stroke-width="0.8" stroke-dasharray="3 2"/>' for a, b in walls)
     words = "" if len(shown) == len(numbers) else \
@@ -114,7 +119,7 @@ def _ball(place: np.ndarray, radius: float, number: int, there: bool) -> str:
             f'<circle cx="{x - 0.3 * radius:.1f}" cy="{y - 0.34 * radius:.1f}" r="{0.36 * radius:.1f}" fill="#fff" fill-opacity="0.42"/>')
 
 
-def _bond(a: np.ndarray, b: np.ndarray, first: float, second: float, scale: float) -> str:
-    width = max(0.9, 0.16 * scale)
-    return (f'<path class="bond" d="M{a[0]:.1f} {a[1]:.1f}L{b[0]:.1f} {b[1]:.1f}" fill="none" stroke="#7c7c7c" stroke-width="{width:.1f}" '
+def _bonds(flat: np.ndarray, pairs: list[tuple[int, int]], scale: float) -> str:
+    d = "".join(f"M{flat[a][0]:.1f} {flat[a][1]:.1f}L{flat[b][0]:.1f} {flat[b][1]:.1f}" for a, b in pairs)
+    return (f'<path class="bond" d="{d}" fill="none" stroke="#7c7c7c" stroke-width="{max(0.7, 0.16 * scale):.1f}" '
             'stroke-linecap="round"/>')
