@@ -27,7 +27,7 @@ from pathlib import Path
 WHEEL = "chemicals==1.5.2"
 TABLE = "chemicals/Identifiers/chemical identifiers pubchem large.tsv"
 TABLE_SHA = "3b9aac5ae8d270bafc9e72a6af5441ce580f0ce444d1dee48dc37e47474b91fc"
-ELEMENTS = frozenset("H C N O F S Cl".split())
+ELEMENTS = frozenset(["H", "C", "N", "O", "F", "S", "Cl"])
 ATOMS = range(6, 23)
 HARTREE, DEBYE, BOHR = 27.211386245988, 2.541746473, 0.529177210903
 
@@ -129,7 +129,8 @@ def extxyz(row: dict) -> str:
     from ase.data import chemical_symbols
     facts = " ".join([f"{name}={row[name]:.8f}" for name in ("energy", "gap", "dipole")]
                      + [f'{name}="{row[name]}"'.replace("\\", "\\\\") for name in ("smiles", "scaffold")])
-    atoms = [f"{chemical_symbols[z]:<2} {x:14.8f} {y:14.8f} {z_:14.8f}" for z, (x, y, z_) in zip(row["numbers"], row["places"], strict=True)]
+    atoms = [" ".join([f"{chemical_symbols[number]:<2}", *(f"{x:14.8f}" for x in place)])
+             for number, place in zip(row["numbers"], row["places"], strict=True)]
     return "\n".join([str(len(atoms)), f'Properties=species:S:1:pos:R:3 {facts} pbc="F F F"', *atoms]) + "\n"
 
 
@@ -146,9 +147,10 @@ def done(parts: Path) -> dict[str, dict]:
 
 
 def main() -> None:
+    """Chooses, makes what is missing, and writes the file."""
     home = Path(os.environ.get("UNVEIL_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unveil")
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    reader.add_argument("--count", type=int, default=6000)
+    reader.add_argument("--count", type=int, default=20000)
     reader.add_argument("--seed", type=int, default=20)
     reader.add_argument("--out", type=Path, default=home / "conformers")
     given = reader.parse_args()

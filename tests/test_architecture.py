@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import unveil
+from unveil.recipes.check import TABLES
 
 ROOT = Path(unveil.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -48,6 +49,36 @@ def test_a_method_imports_no_other_method_and_names_no_kind():
         text = file.read_text()
         assert not any(f"unveil.methods.{name}" in text for name in names - {"__init__"}) or file.stem == "__init__"
         assert "unveil.kinds" not in text and "manual_seed" not in text and "open(" not in text, file
+
+
+def named_kinds(tree: ast.AST) -> list[tuple[int, str]]:
+    """Lines where a program asks which kind it has before it: compares with a kind's name, or looks one up among names."""
+    kinds, found = set(TABLES["kind"]), []
+    for node in ast.walk(tree):
+        parts = [node.left, *node.comparators] if isinstance(node, ast.Compare) else \
+            node.elts if isinstance(node, (ast.Tuple, ast.List, ast.Set)) else node.keys if isinstance(node, ast.Dict) else \
+            [node.pattern.value] if isinstance(node, ast.match_case) and isinstance(node.pattern, ast.MatchValue) else []
+        found += [(node.lineno, part.value) for part in parts if isinstance(part, ast.Constant) and part.value in kinds]
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("unveil.kinds.") and node.module != "unveil.kinds.kind":
+            found.append((node.lineno, node.module))
+    return found
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if room_of(file) not in {"kinds", "encoders", "methods", "data"}],
+                         ids=lambda f: str(f.relative_to(ROOT)))
+def test_kinds_answer_by_contract(file):
+    """Engine, tasks, studies and reports never ask which kind of data they have: no ``if graph``. Readers alone say what they can hold."""
+    assert not named_kinds(ast.parse(file.read_text())), "ask the kind, the spec or the batch instead"
+
+
+@pytest.mark.parametrize("line", ['if kind.name == "graph": pass', 'x = kind.name in ("atoms", "shape")', 'y = {"image": 1}[kind.name]',
+                                  "from unveil.kinds.graph import Graph", 'z = "signal" != name'])
+def test_a_kind_that_is_named_is_found(line):
+    assert named_kinds(ast.parse(line))
+
+
+def test_the_contract_itself_is_no_name_of_a_kind():
+    assert not named_kinds(ast.parse('if batch.graph is not None: x = dict(graph=batch.graph)\nfrom unveil.kinds.kind import Kind'))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))

@@ -112,13 +112,19 @@ def test_report(home, capsys):
     assert capsys.readouterr().out == f"report {page}\n"
 
 
-def test_list(capsys):
+def test_list(capsys, monkeypatch):
     assert main(["list", "--json"]) == 0
     held = one_object(capsys)
-    assert held.keys() == {"methods", "encoders", "kinds", "tasks", "data", "studies"} and len(held["methods"]) >= 8
+    assert held.keys() == {"methods", "matrix", "encoders", "kinds", "tasks", "data", "studies"} and len(held["methods"]) >= 8
     assert all({"name", "about"} <= row.keys() for rows in held.values() for row in rows)
     assert main(["list", "data"]) == 0
     assert "fashion-mnist" in capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["list", "matrix"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 and "\N{HORIZONTAL ELLIPSIS}" not in line for line in lines), "it fits a terminal"
+    row = next(line.split() for line in lines if "mae " in line.replace("graphmae", ""))
+    assert row[0] == "mae" and dict(zip(lines[1].split(), row[1:]))["image"] == "transformer" and "-" in row, "mae reads grids alone"
     for name in ("simclr", "transformer", "signal"):
         assert main(["list", name, "--json"]) == 0
         held = one_object(capsys)
@@ -153,7 +159,7 @@ def test_reproduce(study, capsys, place):
     words = ["reproduce", study, "--results", "rows", "--out", "out"]
     assert main([*words, "--json"]) == 0
     held = one_object(capsys)
-    assert held.keys() == {"study", "question", "claim", "verdict", "verdicts", "differ", "arms", "report"}
+    assert held.keys() == {"study", "question", "claim", "verdict", "verdicts", "differ", "arms", "report", "metric", "unit", "direction"}
     assert list(held["arms"]) == ["hot", "cold"] and held["verdict"] is None and "method.temperature" in held["differ"]["cold"]
     assert all(line.keys() >= SCORE for lines in held["arms"].values() for line in lines)
     assert sorted(file.name for file in (place / "rows" / "small").iterdir()) == ["cold-s0.json", "hot-s0.json"]

@@ -13,6 +13,9 @@ from broken import READERS, Case, corpus
 from broken.watched import Watched, unclear
 
 
+NEEDS = {"hub": ["datasets"], "molecules": ["rdkit"], "networks": ["networkx"], "structures": ["ase"]}
+
+
 @pytest.fixture(scope="module")
 def watched():
     with Watched() as held:
@@ -21,8 +24,8 @@ def watched():
 
 @pytest.mark.parametrize("reader", READERS)
 def test_broken_files_are_survived(watched, reader):
-    if reader == "hub":
-        pytest.importorskip("datasets")
+    for package in NEEDS.get(reader, ()):
+        pytest.importorskip(package)
     words = Counter()
     for case in corpus(reader, 50, seed=2):
         outcome = watched.read(case)
@@ -32,7 +35,7 @@ def test_broken_files_are_survived(watched, reader):
 
 
 def test_the_corpus_is_the_same_every_time():
-    for reader in ("pictures", "tables", "series", "arrays", "shards", "labels"):
+    for reader in ("pictures", "tables", "series", "arrays", "shards", "labels", "tudataset", "molecules", "networks", "structures"):
         assert list(corpus(reader, 20, seed=3)) == list(corpus(reader, 20, seed=3)) != list(corpus(reader, 20, seed=4))
 
 

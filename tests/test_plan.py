@@ -37,9 +37,13 @@ def test_every_published_recipe_is_planned_in_seconds_and_without_its_weights(ca
     assert main(["plan", method, "--kind", kind, "--json"]) == 0
     assert time.perf_counter() - began < 30 and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000, "in kB"
     told = json.loads(capsys.readouterr().out)
-    assert told["samples"] == 1281167 and told["recipe"]["scale"] == "published"
-    assert told["cost"]["flops"] > 1e12 and told["hours"] > 0 and told["cost"]["weights"]["encoder"] > 2e7
-    assert told["steps"] == round(told["recipe"]["train"]["epochs"] * 1281167 / told["recipe"]["train"]["batch"])
+    number, train = recipes.published_samples(method, kind), told["recipe"]["train"]
+    assert told["samples"] == number > 0 and told["recipe"]["scale"] == "published" and told["hours"] > 0
+    if told["rows"] is None:  # pictures: the networks and sets of the papers are large
+        assert number == 1281167 and told["cost"]["flops"] > 1e12 and told["cost"]["weights"]["encoder"] > 2e7
+    assert told["cost"]["flops"] > 1e6 and told["cost"]["weights"]["encoder"] > 1e3
+    each = min(train["batch"], train["rows"] / told["rows"]) if train["rows"] else train["batch"]
+    assert told["steps"] == (train["steps"] or round(train["epochs"] * number / each))
 
 
 def block(tokens: int, width: int) -> int:

@@ -43,3 +43,29 @@ def recordings(folder: Path, people: int = 4, rows: int = 200, rate: int = 50) -
         lines = [f"{i / rate:.3f},{x:.4f},{y:.4f},{'sit' if i < rows // 2 else 'walk'},p{who}" for i, (x, y) in enumerate(values)]
         (folder / f"p{who}.csv").write_text("\n".join(["time,x,y,label,subject", *lines]) + "\n")
     return folder
+
+
+def graphs(folder: Path, count: int = 24, large: int = 0) -> Path:
+    """Graphs in the files of the TU collection, rings and stars in turn, with a type a node; the last two are one graph in two orders.
+    ``large`` adds a path of so many nodes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draws, made = np.random.default_rng(0), []
+    for number in range(count - 1):
+        size = 5 + number % 4
+        ring = [(i, (i + 1) % size) for i in range(size)]
+        made.append((number % 2, draws.integers(0, 3, size).tolist(), [(0, i) for i in range(1, size)] if number % 2 else ring))
+    label, types, pairs = made[-1]
+    order = draws.permutation(len(types)).tolist()
+    made.append((label, [types[order.index(i)] for i in range(len(types))], [(order[a], order[b]) for a, b in pairs]))
+    if large:
+        made.append((0, [0] * large, [(i, i + 1) for i in range(large - 1)]))
+    edges, owner, first = [], [], 1
+    for number, (_, types, pairs) in enumerate(made, 1):
+        edges += [line for a, b in pairs for line in (f"{first + a}, {first + b}", f"{first + b}, {first + a}")]
+        owner += [str(number)] * len(types)
+        first += len(types)
+    lines = {"A": edges, "graph_indicator": owner, "graph_labels": [str(label) for label, _, _ in made],
+             "node_labels": [str(each) for _, types, _ in made for each in types]}
+    for name, text in lines.items():
+        (folder / f"{folder.name}_{name}.txt").write_text("\n".join(text) + "\n")
+    return folder

@@ -17,6 +17,7 @@ from unveil.data.builtin import TABLE as SETS
 from unveil.data.locate import cache_folder
 from unveil.errors import Unusable
 from unveil.recipes.check import TABLES, find, names, settings_of
+from unveil.recipes.fit import ways
 from unveil.studies.study import load_study, study_names
 from unveil.training.measure import memory_limit
 
@@ -31,8 +32,13 @@ def facts_of(what: str) -> dict[str, list[dict[str, Any]]]:
     def lines(section: str) -> list[dict[str, Any]]:
         return [{"name": name, "about": summary(find(section, name))} for name in names(section)]
 
+    def matrix() -> list[dict[str, Any]]:
+        cell = lambda kind, method: [{"encoder": name, "kind settings": settings} for name, settings in ways(kind, method)]
+        made = [{"name": method, "kinds": {kind: cell(kind, method) for kind in names("kind")}} for method in names("method")]
+        return [row | {"about": f"teaches on {', '.join(kind for kind, found in row['kinds'].items() if found)}"} for row in made]
+
     held = {"methods": lambda: [row | {"source": find("method", row["name"]).source} for row in lines("method")],
-            "encoders": lambda: lines("encoder"), "kinds": lambda: lines("kind"), "tasks": lambda: lines("task"),
+            "matrix": matrix, "encoders": lambda: lines("encoder"), "kinds": lambda: lines("kind"), "tasks": lambda: lines("task"),
             "data": lambda: [{"name": n, "about": s.about, "kind": s.kind, "licence": s.licence} for n, s in SETS.items()],
             "studies": lambda: [{"name": n, "about": load_study(n).question} for n in study_names()]}
     return {heading: make() for heading, make in held.items() if what in ("all", heading)}
@@ -45,16 +51,41 @@ def listing(what: str, console: Console, as_json: bool) -> None:
             return _settings(section, what, console, as_json)
     facts = facts_of(what)
     if not facts:
-        raise Unusable(f"there is nothing called {what!r} to list; try methods, encoders, kinds, tasks, data, studies, or a name from "
-                       "there")
+        raise Unusable(f"there is nothing called {what!r} to list; try methods, matrix, encoders, kinds, tasks, data, studies, or a name "
+                       "from there")
     if as_json:
         print(json.dumps(facts))
         return
     for heading, rows in facts.items():
+        if heading == "matrix":
+            _matrix(rows, console)
+            continue
         table = Table(title=heading, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 2))
         for row in rows:
             table.add_row(f"[bold]{row['name']}[/]", row["about"])
         console.print(table)
+
+
+def _matrix(rows: list[dict[str, Any]], console: Console) -> None:
+    """Which method teaches on which kind, with the encoder that is taken where nothing else is asked for."""
+    table = Table(title="what goes together: the encoder with which a method teaches on a kind", title_justify="left", box=None,
+                  padding=(0, 1, 0, 1))
+    table.add_column("", no_wrap=True)
+    notes = []
+    for kind in rows[0]["kinds"]:
+        table.add_column(kind, no_wrap=True)
+    for row in rows:
+        cells = []
+        for kind, found in row["kinds"].items():
+            first = found[0] if found else None
+            cells.append(first["encoder"] if first else "-")
+            if first and first["kind settings"]:
+                cells[-1] += "*"
+                notes += [f"--kind.{name} {value}" for name, value in first["kind settings"].items()]
+        table.add_row(f"[bold]{row['name']}[/]", *cells)
+    console.print(table)
+    if notes:
+        console.print(f"  * with {', '.join(dict.fromkeys(notes))}")
 
 
 def _settings(section: str, name: str, console: Console, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from unveil import api
 from unveil.data.options import Options
 from unveil.errors import Unusable
 from unveil.progress import progress
+from unveil.recipes.check import find, settings_of
 from unveil.recipes.kept import home, load_encoder, save_encoder
 
 try:
@@ -63,7 +64,7 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if self.steps is not None:
             settings["train.steps"] = self.steps
         options = self._options(X)
-        whole = {"window": _length(X, options)} if options.kind == "signal" else {}
+        whole = {"window": _length(X, options)} if _series(options) else {}
         kind, samples = api.open_data(X, options=options, settings=whole)
         seed = int(self.random_state or 0)
         self.recipe_ = api.settle(samples, kind, self.method, encoder=self.encoder, scale=self.scale, seed=seed, settings=settings)
@@ -76,7 +77,7 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         check_is_fitted(self, "encoder_")
         X = self._checked(X, reset=False)
         options, taught = self._options(X), self.encoder_.spec.shape
-        if options.kind == "signal" and _length(X, options) != taught[0]:
+        if _series(options) and _length(X, options) != taught[0]:
             raise ValueError(f"series of X have {_length(X, options)} values, those that the encoder was taught on {taught[0]}")
         return api.embed(self.encoder_, X, options=options)
 
@@ -104,7 +105,7 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def _options(self, X: np.ndarray) -> Options:
         kind = self.kind or {2: "signal", 4: "image"}[X.ndim]
-        return Options(kind=kind, layout=self.layout or {("signal", 3): "ct", ("image", 4): "hwc"}.get((kind, X.ndim)))
+        return Options(kind=kind, layout=self.layout or {(True, 3): "ct", (False, 4): "hwc"}.get((_series(Options(kind=kind)), X.ndim)))
 
     def _checked(self, X, reset: bool) -> np.ndarray:
         X = validate_data(self, X, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=2 if reset else 1,
@@ -118,6 +119,11 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _series(options: Options) -> bool:
+    """Whether samples are windows of series, whose length can be chosen."""
+    return "window" in settings_of(find("kind", options.kind))
 
 
 def _length(X: np.ndarray, options: Options) -> int:

@@ -107,6 +107,11 @@ def _serve(pipe, memory: int) -> None:
     import unveil.kinds.signal  # noqa: F401
     with contextlib.suppress(ImportError):
         import datasets  # noqa: F401, before the limit, as all imports
+    with contextlib.suppress(ImportError):
+        import ase.io.cif  # noqa: F401
+        import networkx  # noqa: F401
+        import pyarrow.parquet  # noqa: F401
+        import rdkit.Chem.rdDistGeom  # noqa: F401
     torch.set_num_threads(1)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
@@ -149,6 +154,8 @@ def opened(path: Path, options: dict) -> dict[str, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         name, records = open_records(path, said)
+        if name in ("graph", "atoms"):
+            return structures(records)
         samples = {"image": lambda: Image(channels=None), "signal": lambda: Signal(window=16)}[name]().open(records)
         attach(samples, said)
         samples.spec()
@@ -157,6 +164,33 @@ def opened(path: Path, options: dict) -> dict[str, str]:
     for text in (*map(samples.name, range(min(len(samples), 100))), *samples.classes, *samples.faults, *samples.notes):
         text.encode()
     return dict(samples.faults)
+
+
+def structures(records) -> dict[str, str]:
+    """Reads all records of graphs or atoms; what was set aside."""
+    from unveil.data.records import Unreadable
+    from unveil.errors import Unusable
+    faults = {}
+    for i, name in enumerate(records.names):
+        name.encode()
+        try:
+            held = records.load(i)
+        except Unreadable as why:
+            faults[name] = str(why)
+            continue
+        count = len(held.values)
+        assert count and held.values.ndim == 2 and held.values.dtype == "float32", "what is read has rows of numbers"
+        assert held.where is None or held.where.shape == (count, 3)
+        if held.edges is not None:
+            back = {*zip(*held.edges.tolist())}
+            many = held.edges.shape[1]
+            assert all((b, a) in back and 0 <= a < count for a, b in back) and len(back) == many, "edges lead both ways, once"
+            assert held.edge_values is None or (len(held.edge_values) == many and abs(held.edge_values).max(initial=0) < 1e39)
+    if len(faults) == len(records):
+        raise Unusable(f"none of {len(records)} can be read; {next(iter(faults.items()))}")
+    for text in records.notes:
+        text.encode()
+    return faults
 
 
 def unclear(message: str) -> str:

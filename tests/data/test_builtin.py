@@ -15,6 +15,8 @@ import pytest
 
 from unveil.data import builtin, locate
 from unveil.data.builtin import TABLE, Builtin, arrays_of_pickled_npy
+from unveil.data.opening import open_records
+from unveil.data.options import Options
 from unveil.data.records import Records
 from unveil.errors import Unusable
 
@@ -145,7 +147,7 @@ def test_text_numbers_lists_and_plain_arrays_are_admitted():
 def test_every_set_says_where_it_comes_from():
     for name, held in TABLE.items():
         assert held.kind in ("image", "signal", "graph", "atoms") and held.about and held.licence and held.citation, name
-        assert all(len(digest) == 64 for digest in held.files.values()) and (held.wheel or held.debian or held.address), name
+        assert held.made or (all(len(digest) == 64 for digest in held.files.values()) and (held.wheel or held.debian or held.address)), name
 
 
 @pytest.mark.skipif(not (locate.cache_folder() / "watch" / "watch_dataset.npy").is_file(), reason="the set watch is not in the cache")
@@ -168,6 +170,40 @@ def test_mutag_is_what_its_line_says():
     assert len(records) == 188 and sum(map(len, held)) == 3371 and sum(records.labels == "1") == 125
     assert sum(graph.edges.shape[1] for graph in held) == 7442 and {graph.edge_values.shape[1] for graph in held} == {4}
     assert {graph.values.shape[1] for graph in held} == {7} and not records.notes
+
+
+@cached("solubility")
+def test_solubility_has_its_own_split():
+    pytest.importorskip("rdkit")
+    kind, records = open_records("solubility")
+    assert kind == "graph" and len(records) == 1282 and records.test.sum() == 257 and records.groups is None
+    assert sorted(set(records.labels)) == ["(A) low", "(B) medium", "(C) high"] and np.isfinite(records.targets).all()
+    assert records.target == "log solubility (log mol/l)" and len(records.load(0)) == 5
+    atoms = open_records("solubility", Options(kind="atoms"))[1]
+    assert atoms.layout == "atoms" and len(atoms) == 1282
+
+
+@cached("freesolv")
+def test_freesolv_is_grouped_by_scaffold():
+    pytest.importorskip("rdkit")
+    records = open_records("freesolv")[1]
+    assert len(records) == 642 and len(set(records.groups)) > 300 and records.target == "hydration free energy (kcal/mol)"
+    assert records.targets[0] == -11.01 and len(records.load(0)) == 13
+
+
+@cached("chemicals")
+@pytest.mark.slow
+def test_chemicals_keeps_its_test_molecules_out_of_the_pool():
+    pytest.importorskip("rdkit")
+    records = open_records("chemicals")[1]
+    known = np.isfinite(records.targets)
+    assert known.sum() == 11384 and 65_000 < len(records) < 73_162 and records.target == "melting point (K)"
+    assert not set(records.groups[records.test]) & set(records.groups[~records.test]) and known[records.test].all()
+    assert 0.19 < records.test[known].mean() < 0.22
+    error = np.abs(records.targets[records.test] - records.targets[known & ~records.test].mean()).mean()
+    assert 70 < error < 95, "what a constant predicts, in kelvin"
+    second = open_records("chemicals")[1]
+    assert (second.groups == records.groups).all() and second.names == records.names
 
 
 def test_files_in_folders_of_their_own(cache, tmp_path):

@@ -4,9 +4,11 @@ import gzip
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("rdkit")
 
+from unveil.api.opening import open_data
 from unveil.data import builtin, molecule_sets, molecules
 from unveil.data.opening import open_records
 from unveil.data.options import Options
@@ -76,6 +78,14 @@ def test_smiles_by_line(tmp_path):
     assert reason(records, 4) == "'xx' is nothing that RDKit can read as a molecule"
     salt = records.load(5)
     assert salt.edges.shape == (2, 0) and salt.edge_values.shape == (0, 7) and {"another element", "charge +1"} <= features(salt, 0)
+
+
+def test_the_kinds_open_them_ions_too(tmp_path):
+    file = write(tmp_path / "a.smi", "CC=O\n[Na+]\nxx\nc1ccccc1\n")
+    for kind, sizes in (("graph", [3, 1, 6]), ("atoms", [7, 1, 12])):
+        _, samples = open_data(file, options=Options(kind=kind))
+        assert samples.fetch.sizes.tolist() == sizes and list(samples.faults) == [f"{file} line 3"]
+        assert samples.batch(torch.arange(3)).values.shape == (sum(sizes), {"graph": 36, "atoms": 1}[kind])
 
 
 def test_every_atom_has_one_of_each_feature():

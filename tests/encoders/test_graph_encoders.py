@@ -19,9 +19,10 @@ from unveil.tokens import Graph
 
 SIZES = [7, 1, 40, 12, 2, 90, 33, 5]
 FLAT = [(GIN, {}), (GIN, dict(residual=True, pooling="max")), (GIN, dict(readout="concatenated", pooling="sum")),
-        (GIN, dict(readout="sum")), (GIN, dict(attention=2, heads=2)), (GCN, {}), (GAT, dict(heads=2)), (GAT, dict(attention=1, pooling="max"))]
+        (GIN, dict(readout="sum")), (GIN, dict(attention=2, heads=2)), (GCN, {}), (GAT, dict(heads=2)),
+        (GAT, dict(attention=1, pooling="max"))]
 DEEP = [(HierarchicalNet, dict(levels=2, depth=2)), (HierarchicalNet, dict(levels=3, depth=1, attention=2, heads=2, pooling="sum")),
-        (HierarchicalNet, dict(levels=2, form="gcn", pooling="max"))]
+        (HierarchicalNet, dict(levels=2, form="gcn", pooling="max", residual=False))]
 ALL = [(*case, 0) for case in FLAT + DEEP] + [(GIN, {}, 3), (GAT, {}, 3), (HierarchicalNet, dict(levels=2), 3)]
 name = lambda x: x.__name__ if isinstance(x, type) else str(x)
 
@@ -155,6 +156,15 @@ def test_hidden_coarse_nodes_neither_attend_nor_are_attended_to():
     close(again[~hide], answered[0][~hide])
     every = mixer(changed, batch.graph.coarser, Rooms.of(batch.graph.coarser), None)
     assert not torch.allclose(every[~hide], answered[0][~hide]), "and would be seen, were they not hidden"
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_attention_on_top_makes_a_flat_network_as_large_as_a_hierarchical_one(residual):
+    """The baseline of Hi-GMAE: the same layers, without levels."""
+    samples = random_graphs(SIZES, levels=2)
+    flat = GIN(samples.spec(), width=16, depth=2, attention=1, heads=2, residual=residual)
+    deep = HierarchicalNet(samples.spec(), width=16, depth=2, attention=1, heads=2, residual=residual)
+    assert [p.shape for p in flat.parameters()] == [p.shape for p in deep.parameters()]
 
 
 def test_levels_that_do_not_fit_are_told():

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from hierarchies import random_graphs
-from parity.given import Still
 from torch.nn import functional as F
 
+from hierarchies import random_graphs
+from parity.given import Still
 from unveil.encoders.hierarchical import HierarchicalNet
 from unveil.methods.hi_gmae import HiGMAE
 from unveil.parts.ragged import counted
@@ -72,10 +72,9 @@ def test_independent_masks_know_nothing_of_each_other():
 
 def test_recovery_shows_a_share_of_finer_levels_alone():
     method, batch = built(3, ratio=0.6)
-    levels, full, _ = hidden(method, batch)
     share = []
     for seed in range(60):
-        levels, full, _ = hidden(method, batch, seed=seed)
+        _, full, _ = hidden(method, batch, seed=seed)
         _, masks, noisy = hidden(method, batch, again=0.3, seed=seed)
         assert torch.equal(masks[-1], full[-1]), "never at the coarsest"
         for mine, whole in zip(masks, full):
@@ -137,7 +136,7 @@ def test_a_step_is_that_of_dense_matrices(depth, progress):
         x, codes = encoder.project((given[rows[0]] - encoder.standardise.mean) / encoder.standardise.std), []
         for level in range(depth - 1):
             for layer in encoder.fine if level == 0 else encoder.middle[level - 1:level]:
-                x = isomorphism(layer, x, pairs[level])
+                x = x + isomorphism(layer, x, pairs[level])
             codes.append(x)
             x = assign[level] @ x
         see = ~masks[-1][rows[-1]]

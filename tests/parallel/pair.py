@@ -22,13 +22,15 @@ from unveil.contracts import Batch
 from unveil.data.order import stream
 from unveil.parts import distributed
 from unveil.parts.distributed import whole
-from unveil.recipes.check import find
+from unveil.recipes.check import TABLES, find
+from unveil.recipes.fit import ways
 from unveil.recipes.recipe import build
 from unveil.testing import Cell
+from unveil.testing.packed import taken
 from unveil.training.processes import shard
 from unveil.training.step import TrainStep
 
-KINDS = {"signal": dict(window=64), "image": dict(size=16)}
+KINDS = {name: find("kind", name).tiny for name in TABLES["kind"]}
 INDEX, TOTAL, SIZE = 50, 100, 12
 
 
@@ -64,6 +66,8 @@ def _cast(batch: Batch, dtype: torch.dtype) -> Batch:
 def _batch(cell: Cell, job: Job, rank: int, world: int) -> Batch:
     samples = cell.samples()[0]
     batch = samples.batch(*stream(0, INDEX, SIZE, len(samples), rank, world))
+    if job.missing and batch.graph is not None:
+        return taken(batch, batch.graph.place < 1 + batch.keys[batch.graph.sample] % 4)
     if job.missing:
         first = 4 * (batch.keys % 5)
         valid = torch.arange(batch.values.shape[2]) >= first[:, None]
@@ -106,7 +110,7 @@ def planted(fault: str):
 
 def work(job: Job, rank: int = 0, world: int = 1) -> dict[str, torch.Tensor]:
     """Loss (mean over processes), gradients, and after the update all weights and buffers, in float64."""
-    kind = build("kind", {"name": job.kind} | KINDS[job.kind])
+    kind = build("kind", {"name": job.kind} | KINDS[job.kind] | dict(ways(job.kind, job.method)).get(job.encoder, {}))
     cell = Cell(find("method", job.method), kind, find("encoder", job.encoder), dict(job.settings))
     method = cell.build().double().train()
     if job.sharded and world > 1:

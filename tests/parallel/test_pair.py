@@ -10,16 +10,20 @@ from dataclasses import replace
 
 import pytest
 import torch
-from pair import KINDS, Job, Pair, distances, work
+from pair import Job, Pair, distances, work
 
-from unveil.recipes.check import TABLES, find
+from unveil.recipes.check import TABLES
+from unveil.recipes.fit import ways
 
 CLOSE = 1e-6
-ENCODERS = ("transformer", "conv")
-JOBS = [Job(method, encoder, kind) for method in TABLES["method"] for encoder in ENCODERS for kind in KINDS
-        if find("method", method).needs <= find("encoder", encoder).supports]
-JOBS += [Job(method, "transformer", "signal", missing=True) for method in TABLES["method"]]
-JOBS += [Job(method, "transformer", kind, dict(local_views=2)) for method in ("dino", "lejepa") for kind in KINDS]
+GRIDS, SECOND = ("signal", "image"), "conv"
+# On grids with a second encoder, too; of packed kinds with the first that can.
+JOBS = [Job(method, encoder, kind) for kind in TABLES["kind"] for method in TABLES["method"]
+        for at, (encoder, _) in enumerate(ways(kind, method)) if at == 0 or encoder == SECOND]
+DENSE = [job.method for job in JOBS if job.kind == "signal" and job.encoder == "transformer"]
+JOBS += [Job(method, "transformer", "signal", missing=True) for method in DENSE]
+JOBS += [replace(job, missing=True) for job in JOBS if job.kind not in GRIDS]
+JOBS += [Job(method, "transformer", kind, dict(local_views=2)) for method in ("dino", "lejepa") for kind in GRIDS]
 JOBS += [Job("lejepa", "conv", "image", dict(form="pooled")), Job("i-jepa", "transformer", "image", dict(masking="random")),
          Job("byol", "conv", "signal", dict(teacher=False))]
 JOBS += [replace(job, sharded=True) for job in JOBS if job.kind == "signal" and not job.missing]
@@ -30,7 +34,7 @@ ACROSS = {"sum": [Job("lejepa", "transformer", "signal"), Job("byol", "transform
           "gather": [Job("simclr", "transformer", "signal"), Job("vicreg", "transformer", "signal")]}
 FAULTY = [replace(job, fault=f"{where} {fault}") for where, jobs in ACROSS.items() for job in jobs
           for fault in ("not reduced", "times world")]
-FAULTY += [Job(method, "transformer", "signal", fault="summed") for method in TABLES["method"]]
+FAULTY += [Job(method, "transformer", "signal", fault="summed") for method in DENSE]
 
 
 @pytest.fixture(scope="session")

@@ -222,7 +222,8 @@ def test_losses_are_taken_in_single_precision():
 def test_scaled_cosine_is_the_mean_over_what_is_asked(power):
     draw = Generator("sce")
     answer, goal, asked = draw.normal(9, 4).double(), draw.normal(9, 4).double(), draw.uniform(9) < 0.6
-    total = [(1 - float(a @ b) / math.sqrt(float(a @ a) * float(b @ b))) ** power for a, b, is_asked in zip(answer, goal, asked) if is_asked]
+    cosine = lambda a, b: float(a @ b) / math.sqrt(float(a @ a) * float(b @ b))
+    total = [(1 - cosine(a, b)) ** power for a, b, counts in zip(answer, goal, asked) if counts]
     assert 1 < len(total) < 9
     assert float(scaled_cosine(answer, goal, power, asked)) == pytest.approx(sum(total) / len(total), rel=1e-12)
 

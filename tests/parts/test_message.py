@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from hierarchies import random_graphs
 from torch import nn
 
+from hierarchies import random_graphs
 from unveil.parts.message import Message, Paths
 from unveil.randomness import Generator
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from hierarchies import random_graphs
 
+from hierarchies import random_graphs
 from unveil.parts.mixing import Mixer, Rooms
 from unveil.randomness import Generator
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hierarchies import random_graphs
 
+from hierarchies import random_graphs
 from unveil.parts.ragged import chosen, coarsened, counted, pooled, random_row, random_rows, random_share
 from unveil.randomness import Generator
 

@@ -129,7 +129,8 @@ def test_stratified_folds_are_run_and_named(place):
     assert study.folds == tuple(Fold(number, 3) for number in range(3))
     said = []
     row, = run_study(study, seeds=1, arms=["hot"], runs=place / "runs", say=said.append)
-    names = [f"fold {number} of 3, stratified by label, groups not kept apart" for number in (1, 2, 3)]
+    names = [f"fold {number} of 3, stratified by label, groups not kept apart; taught on all samples, without what is known of them"
+             for number in (1, 2, 3)]
     assert [fold["split_name"] for fold in row["folds"]] == names
     assert sum(fold["scores"][0]["n_test"] for fold in row["folds"]) == 64, "every window is held out once"
     assert len({fold["split"] for fold in row["folds"]}) == 3 and {s["task"] for s in row["folds"][0]["scores"]} == {"knn", "linear"}

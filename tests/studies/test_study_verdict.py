@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from unveil.reports.page import write_study
 from unveil.studies.claims import section
 from unveil.studies.present import _table, summarise
 from unveil.studies.study import Study
@@ -188,6 +189,16 @@ def test_seeds_whose_parts_differ_are_no_pair():
     assert "over 4 seeds and 8 parts" in verdicts(melting(over=("b",)), made)[0].why
 
 
+def test_what_was_scored_on_other_samples_is_no_pair():
+    """Folds over all samples, and a probe on those that were held out, may have as many parts."""
+    made = kelvin(40.0, 45.0)
+    for each in made:
+        for score in each["folds"][0]["scores"]:
+            score["n_test"] = 188 if score["task"] == "forest" else 47
+    found = verdicts(melting(controls=(("statistics", "forest"), ("from scratch", "network"))), made)
+    assert [each.word for each in found] == [UNTESTABLE, HOLDS] and "hold no pair" in found[0].why
+
+
 def test_the_network_as_a_whole_is_paired_with_training_from_scratch():
     def whole(arm, seed, value):
         made = measured(arm, seed, value)
@@ -224,3 +235,16 @@ def test_a_second_metric_of_the_same_task_changes_no_verdict():
         each["folds"][0]["scores"] += [score | {"metric": "ROC-AUC", "parts": [0.1] * 8, "values": [0.1]}
                                        for score in each["folds"][0]["scores"]]
     assert verdicts(study(over=("b",)), made) == before
+
+
+def test_the_page_of_a_study_of_errors_shows_them_in_their_unit(tmp_path):
+    held, made = melting(over=("b",)), kelvin(40.0, 45.0)
+    for each in made:
+        each |= {"seconds": 1.0}
+        each["folds"][0] |= {"split_name": "scaffolds held out", "findings": [], "figures": {}, "steps": 5}
+    page = write_study(held, made, summarise(held, made), tmp_path).read_text()
+    assert "MAE in K on held-out data, lower is better" in page and "40 [40, 40]" in page and "200 samples" in page
+    assert "Accuracy" not in page.partition("<main")[2]
+    bare = Study(**{**vars(held), "claim": ""})
+    page = write_study(bare, made, summarise(bare, made), tmp_path).read_text()
+    assert "MAE of 2 arms; lower is better." in page

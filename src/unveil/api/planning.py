@@ -1,4 +1,7 @@
-"""What a run will take, before any work: nothing is allocated, and no data are read beyond their number and shape."""
+"""What a run will take, before any work: nothing is allocated, and no data are read beyond their number and shape.
+
+Packed samples have no one shape, and their edges may be found only by looking: there a step is made in earnest on a few of them.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from typing import Any
 import torch
 
 from unveil.api.opening import Say, opened, quiet
-from unveil.contracts import Spec
+from unveil.contracts import Batch, Spec
 from unveil.data.opening import open_records
 from unveil.data.options import Options
+from unveil.data.samples import Samples
 from unveil.errors import Unusable
+from unveil.randomness import Generator
 from unveil.recipes import recipe as recipes
 from unveil.recipes import scale as scales
 from unveil.recipes.recipe import Recipe
@@ -20,6 +25,8 @@ from unveil.training import hardware as machines
 from unveil.training.cost import Cost, count
 from unveil.training.hardware import Hardware, Memory, Time
 from unveil.training.settings import Training
+
+SOME = 16  # packed samples that a step is made on
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class Plan:
         cost: of a step, on each device.
         memory: on each device.
         time: of a step.
+        some: of packed samples a few, which the cost was counted on.
+        size: of packed samples their mean number of rows, else 0.
     """
 
     recipe: Recipe
@@ -45,6 +54,8 @@ class Plan:
     cost: Cost
     memory: Memory
     time: Time
+    some: Batch | None = None
+    size: float = 0.0
 
     @property
     def settings(self) -> Training:
@@ -53,7 +64,12 @@ class Plan:
     @property
     def steps(self) -> int | None:
         """Of the whole run; None where neither their number nor that of the samples is known."""
-        return self.settings.steps or (self.settings.total(self.samples) if self.samples else None)
+        return self.settings.steps or (max(1, round(self.settings.epochs * self.samples / self.each)) if self.samples else None)
+
+    @property
+    def each(self) -> float:
+        """Samples of a batch."""
+        return scales.held(self.settings.batch, self.settings.rows, self.size)
 
     @property
     def hours(self) -> float | None:
@@ -68,7 +84,7 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         held = {name: asdict(getattr(self, name)) for name in ("hardware", "cost", "memory", "time")}
         return held | {"recipe": self.recipe.to_json(), "samples": self.samples, "mfu": self.mfu, "steps": self.steps, "hours": self.hours,
-                       "fits": self.fits, "step_seconds": self.time.step, "memory_total": self.memory.total}
+                       "fits": self.fits, "rows": self.size or None, "step_seconds": self.time.step, "memory_total": self.memory.total}
 
 
 def plan(method: str, *, kind: str | None = None, data=None, samples: int | None = None, encoder: str | None = None,
@@ -97,53 +113,81 @@ def plan(method: str, *, kind: str | None = None, data=None, samples: int | None
     given = dict(settings or {}) | ({"encoder.name": encoder} if encoder else {})
     if data is None and kind is None:
         raise Unusable("say what the data are: --kind image, or --data photos/")
-    recipe, spec, found = _sized(method, kind, data, scale, given, options, say)
-    number = samples or found or (recipes.published_samples(method, recipe.kind["name"]) if scale == "published" else None)
+    recipe, seen = _sized(method, kind, data, scale, given, options, say)
+    number = samples or seen.number or (recipes.published_samples(method, recipe.kind["name"]) if scale == "published" else None)
     if scale == "auto":
         if number is None:
             raise Unusable("--scale auto goes by the number of samples: give --data or --samples")
-        recipe = scales.adjust(recipe, number, torch.device("cuda"), given)
-    return _counted(recipe, spec, number, on, gpus or (8 if on.link else 1), mfu)
+        recipe = scales.adjust(recipe, number, torch.device("cuda"), given, seen.size)
+    return _counted(recipe, replace(seen, number=number), on, gpus or (8 if on.link else 1), mfu)
 
 
 def over(planned: Plan, gpus: int, strategy: str = "ddp") -> Plan:
     """The same run on another number of devices, at the same batch."""
     recipe = replace(planned.recipe, train=planned.recipe.train | {"strategy": strategy})
-    return _counted(recipe, planned.spec, planned.samples, planned.hardware, gpus, planned.mfu)
+    return _counted(recipe, _Seen(planned.spec, planned.samples, planned.some, planned.size), planned.hardware, gpus, planned.mfu)
 
 
-def _counted(recipe: Recipe, spec: Spec, samples: int | None, on: Hardware, gpus: int, mfu: float) -> Plan:
+@dataclass(frozen=True)
+class _Seen:
+    """What is known of the data: what a sample looks like, how many there are, and of packed ones a few and their mean number of rows."""
+
+    spec: Spec
+    number: int | None = None
+    some: Batch | None = None
+    size: float = 0.0
+
+
+def _counted(recipe: Recipe, seen: _Seen, on: Hardware, gpus: int, mfu: float) -> Plan:
     recipe = replace(recipe, train=recipe.train | {"devices": min(gpus, on.machine), "nodes": -(-gpus // on.machine)})
-    training = recipe.training()
+    training, spec = recipe.training(), seen.spec
     if training.processes != gpus or (gpus > 1 and not on.link):
         raise Unusable(f"--gpus {gpus} does not fill machines of {on.machine} {on.name}")
-    if training.batch % (training.accumulate * gpus):
+    if training.batch % training.parts:
         raise Unusable(f"--train.batch {training.batch} is not a multiple of accumulate {training.accumulate} x {gpus} devices")
+    some = None
+    if seen.some is not None:
+        rows = scales.held(training.batch, training.rows, seen.size) * seen.size / training.parts
+        some = seen.some, rows / len(seen.some.graph.sample)
     try:
-        with torch.device("meta"):
+        with torch.device("cpu" if some else "meta"):
             built = recipe.build_method(recipe.build_encoder(spec))
-        cost = count(built, recipe.build_kind(), spec, training, mixed=training.precision != "32" and on.mixed)
+        cost = count(built, recipe.build_kind(), spec, training, mixed=training.precision != "32" and on.mixed, some=some)
     except (ValueError, RuntimeError, NotImplementedError) as why:
-        raise Unusable(f"{recipe.method['name']} cannot take a step with these settings on samples of "
-                       f"{'x'.join(map(str, spec.shape))} with {spec.channels} channels: {why}") from why
-    return Plan(recipe, spec, samples, on, mfu, cost, machines.memory(cost, training), machines.time(cost, training, on, mfu))
+        looks = "unequal size" if spec.packed else "x".join(map(str, spec.shape))
+        raise Unusable(f"{recipe.method['name']} cannot take a step with these settings on samples of {looks} with {spec.channels} "
+                       f"channels: {why}") from why
+    return Plan(recipe, spec, seen.number, on, mfu, cost, machines.memory(cost, training), machines.time(cost, training, on, mfu),
+                seen.some, seen.size)
 
 
 def _sized(method: str, kind: str | None, data, scale: str, given: Mapping[str, Any], options: Options | None,
-           say: Say) -> tuple[Recipe, Spec, int | None]:
-    """The recipe, what a sample looks like, and how many there are, where data say so."""
+           say: Say) -> tuple[Recipe, _Seen]:
+    """The recipe, and what is known of the data, where they or the kind's settings say it."""
     if data is None:
         recipe = recipes.resolve(method, kind, scale=scale, given=given)
-        spec = recipe.build_kind().spec()
-        if spec is None:
+        reader = recipe.build_kind()
+        if "grid" not in reader.offers:
+            planted = reader.planted(SOME, Generator("plan"))
+            seen = _packed(planted, reader.spec())
+            return recipe, replace(seen, number=None, size=recipes.published_rows(method, kind) or seen.size)
+        if (spec := reader.spec()) is None:
             raise Unusable(f"the settings do not say what a sample of kind {kind} looks like: give --data, or for pictures --kind.size and "
                            "--kind.channels")
-        return recipe, spec, None
+        return recipe, _Seen(spec)
     options = Options(**(vars(options or Options()) | {"kind": kind or (options.kind if options else None)}))
     name, records = open_records(data, options, say)
     recipe = recipes.resolve(method, name, scale=scale, given=given)
     reader = recipe.build_kind()
     held = opened(reader, records, options, say)
     recipe.kind |= reader.fixed(held)
+    if held.packed:
+        return recipe, _packed(held)
     spec = Spec(held.channels, tuple(held.shape), held.axes, held.spacing, held.unit, (0.0,) * held.channels, (1.0,) * held.channels)
-    return recipe, spec, len(held)
+    return recipe, _Seen(spec, len(held))
+
+
+def _packed(samples: Samples, spec: Spec | None = None) -> _Seen:
+    """Of packed samples, a few of which are evenly spaced."""
+    at = torch.linspace(0, len(samples) - 1, min(SOME, len(samples))).long().unique()
+    return _Seen(spec or samples.spec(), len(samples), samples.batch(at), float(samples.sizes.double().mean()))

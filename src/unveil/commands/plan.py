@@ -44,7 +44,7 @@ def lines(found) -> dict[str, str]:
         "plan": f"{method} with {encoder} on {kind}, scale {found.recipe.scale}, on {number} x {on.name}, {strategy}" * (number > 1)
                 or f"{method} with {encoder} on {kind}, scale {found.recipe.scale}, on {on.name}",
         "weights": f"encoder {held.encoder:,}, rest of the method {held.rest:,}, teacher {held.teacher:,}",
-        "step": f"{settings.batch:,} samples, {number * cost.flops / 1e12:,.2f} TFLOP forward and backward (matrix products, convolutions)",
+        "step": f"{found.each:,.0f} samples{f' of {found.size:.1f} rows on average' * bool(found.size)}, {_flop(number * cost.flops)} forward and backward (matrix products, convolutions)",
         "memory": f"{memory.total / 1e9:,.1f} GB a device of {on.memory:,.0f} GB: weights {memory.weights / 1e9:,.1f}, gradients "
                   f"{memory.gradients / 1e9:,.1f}, optimiser {memory.optimiser / 1e9:,.1f}, activations {memory.activations / 1e9:,.1f}"
                   f"{'' if found.fits else _smaller(found)}",
@@ -56,6 +56,11 @@ def lines(found) -> dict[str, str]:
         told["run"] = (f"{found.steps:,} steps" + f" over {found.samples:,} samples" * bool(found.samples) + f": {found.hours:,.1f} hours"
                        + f", {number * found.hours:,.0f} device hours" * (number > 1))
     return told | {"figures": on.source}
+
+
+def _flop(count: float) -> str:
+    """In the unit that suits."""
+    return f"{count / 1e12:,.2f} TFLOP" if count >= 5e9 else f"{count / 1e9:,.2f} GFLOP"
 
 
 def _smaller(found) -> str:

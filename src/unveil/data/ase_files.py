@@ -96,13 +96,14 @@ def trajectory(file: str) -> Frames:
 def _ulm(stream) -> Iterator[dict]:
     """The JSON of every frame."""
     head = stream.read(48)
-    if head[:24].rstrip(b"\0 ") != b"- of UlmASE-Trajectory":
+    if len(head) < 48 or head[:24].rstrip(b"\0 ") != b"- of UlmASE-Trajectory":
         raise Unreadable("is no trajectory of ASE")
     count, begin = np.frombuffer(head[32:48], "<i8").tolist()
     stream.seek(max(0, begin))
-    offsets = np.frombuffer(stream.read(8 * min(max(0, count), LONGEST)), "<i8")
-    if len(offsets) < count:
+    held = stream.read(8 * min(max(0, count), LONGEST))
+    if len(held) < 8 * count:
         raise Unreadable("is a trajectory that is cut short")
+    offsets = np.frombuffer(held, "<i8")
     for offset in offsets.tolist():
         stream.seek(max(0, offset))
         size = int.from_bytes(stream.read(8), "little")

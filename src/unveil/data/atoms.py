@@ -44,14 +44,17 @@ def structure(numbers: np.ndarray, places: np.ndarray, cell: np.ndarray | None =
         Unreadable: where there are no atoms, one is of no element, or the cell has no volume along what repeats.
     """
     numbers, places = np.asarray(numbers), np.asarray(places, np.float64)
+    if numbers.ndim != 1 or places.ndim != 2:
+        raise Unreadable("has no list of elements, or no table of places")
     if not len(numbers):
         raise Unreadable("has no atoms")
     if len(numbers) > MOST_ATOMS:
         raise Unreadable(f"has {len(numbers):,} atoms, more than the {MOST_ATOMS:,} of one sample that are read")
-    if numbers.ndim != 1 or places.shape != (len(numbers), 3):
+    if places.shape != (len(numbers), 3):
         raise Unreadable(f"has {len(numbers)} atoms, but places of shape {'x'.join(map(str, places.shape))}")
-    if (numbers < 1).any() or (numbers > len(SYMBOLS)).any():
-        wrong = int(np.flatnonzero((numbers < 1) | (numbers > len(SYMBOLS)))[0])
+    known = (numbers >= 1) & (numbers <= len(SYMBOLS)) & (numbers % 1 == 0)
+    if not known.all():
+        wrong = int(np.argmin(known))
         raise Unreadable(f"atom {wrong + 1} is of no element: its number is {numbers[wrong]}")
     with np.errstate(over="ignore"):
         held = Structure(numbers.astype(np.float32)[:, None], where=places.astype(np.float32))
@@ -61,7 +64,9 @@ def structure(numbers: np.ndarray, places: np.ndarray, cell: np.ndarray | None =
 
 
 def _repeating(cell: np.ndarray, periodic: np.ndarray) -> np.ndarray:
-    vectors = cell[periodic] if cell.shape == (3, 3) else np.zeros((1, 3))
+    if cell.shape != (3, 3) or periodic.shape != (3,):
+        raise Unreadable("repeats along a cell that does not have three vectors")
+    vectors = cell[periodic]
     lengths = np.linalg.norm(vectors, axis=1)
     if not np.isfinite(vectors).all() or (lengths <= 0).any():
         raise Unreadable("repeats along a vector of its cell that has no length")

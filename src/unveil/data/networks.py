@@ -16,6 +16,7 @@ from unveil.errors import Unusable
 LISTS = (".edges", ".edgelist")
 ENDINGS = (".graphml", ".gml", *LISTS, ".json")
 LARGEST = 1 << 30  # bytes of a file
+LONGEST_LINE = 10_000  # characters of an edge
 DEEPEST = 100  # brackets of GML inside one another
 
 
@@ -64,6 +65,8 @@ def _edges(text: str) -> Network:
     found = Network([])
     weighted = None
     for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > LONGEST_LINE:
+            raise Unreadable(f"line {number} has {len(line):,} characters; an edge has two names and perhaps a weight")
         words = re.split(r"[#%]", line, maxsplit=1)[0].replace(",", " ").split()
         words = words[:2] if words[2:3] == ["{}"] else words  # as networkx writes edges without data
         if not words:

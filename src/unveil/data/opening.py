@@ -40,7 +40,7 @@ def open_records(source, options: Options | None = None, say: Callable[[str], No
         held = builtin.TABLE[name]
         kind = _kind(options.kind, (held.kind, *held.others), name, name, held.kind)
         folder = locate(name, held, say)
-        return kind, held.read(folder, replace(options, kind=kind)) if held.others else held.read(folder)
+        return kind, held.read(folder, replace(options, kind=kind))
     if not name.startswith("hf:"):
         _must_exist(path, name)
     place, readers = (name, ["hub"]) if name.startswith("hf:") else (path, TABLE)

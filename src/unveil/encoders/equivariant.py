@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from unveil.contracts import Batch, Count, Encoder, Features, Fraction, Positive, Spec
 from unveil.parts.blocks import Drop
 from unveil.parts.conditioning import AdaNorm, Condition
-from unveil.parts.elements import Elements, gathered, pooled
+from unveil.parts.elements import Elements, gathered
 from unveil.parts.radial import ExpNormal, cosine_cutoff, lengths
+from unveil.parts.ragged import pooled
 from unveil.parts.vectors import VectorDyT, VectorNorm, limited
 from unveil.tokens import Tokens
 
@@ -88,7 +89,7 @@ class Equivariant(Encoder):
             x, v = layer(x, v, near, told, kept)
             if number in layers:
                 hidden.append(x)
-        return Features(x, pooled(x, tokens, self.readout), hidden, tokens.where, tokens.valid, graph, v)
+        return Features(x, pooled(x, tokens.valid, graph, self.readout), hidden, tokens.where, tokens.valid, graph, v)
 
     def _near(self, tokens: Tokens) -> Near:
         graph = tokens.graph

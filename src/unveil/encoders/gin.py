@@ -45,7 +45,7 @@ class GraphNet(Encoder):
         _, begins, settings = GraphNet.__doc__.partition("\n\n    Args:")
         cls.__doc__ = cls.__doc__.rstrip() + begins + settings
 
-    def __init__(self, spec: Spec, *, width: Count = 64, depth: Count = 3, dropout: Fraction = 0.0, residual: bool = False,
+    def __init__(self, spec: Spec, *, width: Count = 64, depth: Count = 3, dropout: Fraction = 0.0, residual: bool = True,
                  readout: Literal["last", "concatenated", "sum"] = "last", pooling: Literal["mean", "sum", "max"] = "mean",
                  attention: Annotated[int, Range(0)] = 0, heads: Count = 4):
         super().__init__()

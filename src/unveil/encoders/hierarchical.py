@@ -34,6 +34,7 @@ class HierarchicalNet(Encoder):
         attention: layers of attention at the coarsest level.
         heads: of attention, and of gat's layers.
         dropout: of what goes into a layer of messages.
+        residual: add what went into a layer of messages to what comes out.
         pooling: over the nodes of a level.
     """
 
@@ -42,12 +43,13 @@ class HierarchicalNet(Encoder):
     tiny = dict(width=32, depth=2)
 
     def __init__(self, spec: Spec, *, width: Count = 512, levels: Count = 2, depth: Count = 3, form: Form = "gin", attention: Count = 1,
-                 heads: Count = 1, dropout: Fraction = 0.0, pooling: Literal["mean", "sum", "max"] = "mean"):
+                 heads: Count = 1, dropout: Fraction = 0.0, residual: bool = True,
+                 pooling: Literal["mean", "sum", "max"] = "mean"):
         super().__init__()
         if levels < 2:
             raise ValueError("levels is 1, which is no hierarchy: it must be 2 or more; for one level use gin")
         self.spec, self.width, self.depth, self.patch_values = spec, width, depth, spec.channels
-        self.levels, self.dropout, self.pooling = levels, dropout, pooling
+        self.levels, self.dropout, self.residual, self.pooling = levels, dropout, residual, pooling
         self.standardise, self.project = Standardise(spec), nn.Linear(spec.channels, width)
         self.fine = nn.ModuleList(Message(form, width, width, edge_channels=spec.edge_channels, heads=heads) for _ in range(depth))
         self.middle = nn.ModuleList(Message(form, width, width, heads=heads) for _ in range(levels - 2))
@@ -80,7 +82,8 @@ class HierarchicalNet(Encoder):
         for number in range(self.levels - 1):
             paths = Paths.of(graph, valid)
             for layer in self.fine if number == 0 else self.middle[number - 1:number]:
-                x = layer(F.dropout(x, self.dropout, self.training), paths)
+                out = layer(F.dropout(x, self.dropout, self.training), paths)
+                x = x + out if self.residual else out
             levels.append(Features(x, pooled(x, valid, graph, self.pooling), valid=valid, graph=graph))
             (x, valid), graph = coarsened(x, valid, graph), graph.coarser
         seen = valid if hide is None else ~hide[-1] if valid is None else valid & ~hide[-1]

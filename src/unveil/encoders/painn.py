@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from unveil.contracts import Batch, Count, Encoder, Features, Positive, Spec
 from unveil.parts.conditioning import AdaNorm, Condition
-from unveil.parts.elements import Elements, gathered, pooled
+from unveil.parts.elements import Elements, gathered
 from unveil.parts.precision import wide
 from unveil.parts.radial import Bessel, cosine_cutoff, lengths
+from unveil.parts.ragged import pooled
 from unveil.tokens import Tokens
 
 
@@ -76,7 +77,7 @@ class PaiNN(Encoder):
             if number in layers:
                 hidden.append(x)
         x = self.norm(x)
-        return Features(x, pooled(x, tokens, self.readout), hidden, tokens.where, tokens.valid, graph, v)
+        return Features(x, pooled(x, tokens.valid, graph, self.readout), hidden, tokens.where, tokens.valid, graph, v)
 
 
 class _Layer(nn.Module):

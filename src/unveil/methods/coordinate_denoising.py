@@ -22,6 +22,7 @@ class CoordinateDenoising(Method):
     source = "arXiv 2206.00133; shehzaidi/pre-training-via-denoising"
     needs = frozenset({"vectors"})
     twins = {"noise too small to see": dict(sigma=1e-7)}
+    tiny = dict(sigma=0.15)
 
     def __init__(self, encoder: Encoder, *, sigma: Positive = 0.04, centred: bool = True):
         super().__init__(encoder)

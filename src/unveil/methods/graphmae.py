@@ -40,6 +40,8 @@ class GraphMAE(Method):
     def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.5, replaced: Fraction = 0.0, power: Annotated[float, Range(1)] = 1.0,
                  remask: bool = True, decoder: Form = "gin", asked: Literal["hidden", "seen"] = "hidden"):
         super().__init__(encoder)
+        if "hierarchy" in encoder.supports:
+            raise ValueError("it teaches nodes, so that coarser levels would stay as they are: use hi-gmae, or the encoder gin")
         self.ratio, self.replaced, self.power, self.remask, self.asked = ratio, replaced, power, remask, asked
         self.mask_token = nn.Parameter(torch.zeros(encoder.spec.channels))
         self.between = nn.Linear(encoder.width, encoder.width, bias=False)

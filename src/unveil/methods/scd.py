@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from unveil.contracts import Batch, Encoder, Features, Fraction, Method, NotNegative, Output, Positive, Step
-from unveil.parts.elements import total
 from unveil.parts.noise import Running, row_error, shaken
+from unveil.parts.ragged import pooled
 from unveil.parts.vectors import VectorHead
 
 
@@ -24,7 +24,7 @@ class Summary(nn.Module):
 
     def forward(self, local: Tensor, features: Features) -> Tensor:
         """``local (sum N, D)`` of ``features`` -> ``(B, D)``."""
-        return self.whole(total(self.rows(local), features.valid, features.graph.sample, features.graph.count))
+        return self.whole(pooled(self.rows(local), features.valid, features.graph, "sum"))
 
 
 class SCD(Method):
@@ -47,6 +47,7 @@ class SCD(Method):
     source = "arXiv 2603.17196; TyJPerez/SelfConditionedDenoisingAtoms"
     needs = frozenset({"vectors", "condition"})
     twins = {"noise too small to see": dict(sigma=1e-7)}
+    tiny = dict(sigma=0.2)
 
     def __init__(self, encoder: Encoder, *, sigma: Positive = 0.04, centred: bool = True, jitter: NotNegative = 0.005,
                  drop: Fraction = 0.2, stop: bool = False, frozen: bool = True):
@@ -85,9 +86,13 @@ class SCD(Method):
 
     @torch.no_grad()
     def swapped(self, batch: Batch, step: Step, sigma: float) -> dict[str, Tensor]:
-        """Errors of a batch shaken by ``sigma``, told its own vectors, those of the sample before, or nothing: where the vectors are used,
-        the second is worse than the first, the more so the larger sigma. Made in evaluation; targets as in training."""
+        """Errors on a batch shaken by ``sigma``, told its own vectors, those of the sample before, or nothing, as shares of the error of an
+        answer that is always zero. Where the vectors are used, the second is worse than the first: that is what the method stands on. To
+        be asked in evaluation mode."""
+        batch, = step.view(batch)
         noisy, noise = shaken(batch, sigma, step.generator("noise"), self.centred)
         told, _ = self.told(batch, step)
-        return {name: self.error(noisy, noise, condition)[0]
+        goal = self.target(noise, batch.valid)
+        zero = row_error(torch.zeros_like(goal), goal, batch.valid)
+        return {name: self.error(noisy, noise, condition)[0] / zero
                 for name, condition in (("own", told), ("swapped", told.roll(1, 0)), ("none", None))}

@@ -38,7 +38,7 @@ class AdaNorm(nn.Module):
         super().__init__()
         self.norm, self.inner, self.inner_norm = nn.LayerNorm(width), nn.Linear(2 * width, width), nn.LayerNorm(width)
         self.outer = nn.Linear(width, 3 * width)
-        self.slope, self.gate = nn.Parameter(torch.tensor(0.2)), nn.Parameter(torch.tensor(0.2))
+        self.slope, self.gate = nn.Parameter(torch.full((1,), 0.2)), nn.Parameter(torch.full((1,), 0.2))
         nn.init.xavier_uniform_(self.outer.weight)
         nn.init.zeros_(self.outer.bias)
 

@@ -33,12 +33,12 @@ def launched() -> tuple[int, int] | None:
     return None
 
 
-_pretended = 0  # number of processes that meta tensors are counted for
+_pretended = 0  # number of processes that a step is counted for
 
 
 @contextmanager
 def pretended(count: int) -> Iterator[None]:
-    """While it is open, a step on meta tensors is one of ``count`` processes; nothing is sent."""
+    """While it is open, a step that is only counted is one of ``count`` processes; nothing is sent."""
     global _pretended
     _pretended = count
     try:
@@ -60,7 +60,7 @@ def rank() -> int:
 
 
 def _all_reduce(x: Tensor) -> Tensor:
-    if not x.is_meta:
+    if not _pretended:
         dist.all_reduce(x)
     return x
 
@@ -105,8 +105,8 @@ class _Sum(torch.autograd.Function):
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        parts = [torch.empty_like(x) for _ in range(world())]
-        if not x.is_meta:
+        parts = [torch.zeros_like(x) for _ in range(world())]
+        if not _pretended:
             dist.all_gather(parts, x.contiguous())
         return torch.cat(parts)
 

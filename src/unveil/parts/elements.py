@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from unveil.contracts import Batch
 from unveil.parts.neighbours import radius_graph
-from unveil.tokens import Tokens, pool
+from unveil.tokens import Tokens
 
 
 class Elements(nn.Module):
@@ -44,14 +44,3 @@ def gathered(message: Tensor, end: Tensor, rows: int) -> Tensor:
     """Sums of messages ``(E, ...)`` over the edges that end in each of ``rows``, no narrower than float32."""
     total = torch.zeros(rows, *message.shape[1:], dtype=torch.promote_types(message.dtype, torch.float32), device=message.device)
     return total.index_add(0, end, message.to(total.dtype))
-
-
-def total(values: Tensor, valid: Tensor | None, sample: Tensor, count: int) -> Tensor:
-    """Sum over the valid rows of each sample: ``(sum N, D)`` -> ``(count, D)``."""
-    return gathered(values if valid is None else values * valid[:, None], sample, count)
-
-
-def pooled(values: Tensor, tokens: Tokens, how: str) -> Tensor:
-    """Mean or sum of ``values`` over the valid rows of each sample: ``(count, D)``."""
-    graph = tokens.graph
-    return (total if how == "sum" else pool)(values, tokens.valid, graph.sample, graph.count)

@@ -34,7 +34,7 @@ class VectorDyT(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.slope = nn.Parameter(torch.tensor(0.2))
+        self.slope = nn.Parameter(torch.full((1,), 0.2))
         self.gain, self.bias = nn.Parameter(torch.full((width,), 5.0)), nn.Parameter(torch.zeros(width))
 
     def forward(self, v: Tensor) -> Tensor:

@@ -158,9 +158,18 @@ def from_file(method: str, kind: str, scale: str) -> dict[str, Any]:
 
 def published_samples(method: str, kind: str) -> int | None:
     """Number of samples of the set that the published recipe is for; None where there is no such recipe."""
+    return _published(method, kind, "samples")
+
+
+def published_rows(method: str, kind: str) -> float | None:
+    """Mean number of rows of its packed samples; None where the recipe does not say."""
+    return _published(method, kind, "rows")
+
+
+def _published(method: str, kind: str, fact: str):
     file = resources.files("unveil.recipes") / f"{method}.{kind}.yaml"
     held = plain_yaml.load(file.read_text()) if file.is_file() else {}
-    return held.get("published", {}).get("samples")
+    return held.get("published", {}).get(fact)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def collect(run: Run) -> dict[str, Any]:
 def decided(rows: Sequence[dict[str, Any]], ending: Mapping[str, Any]) -> dict[str, Any]:
     """The decision of a run."""
     said = asdict(decide(of_run(rows), ending["findings"], ending["status"], ending["step"]))
-    if any(row["task"] == "regression" for row in rows) and not any(row["metric"] == "accuracy" for row in rows):
+    if any(row["metric"] == "R2" for row in rows) and not any(row["metric"] == "accuracy" for row in rows):
         said["rest"].append("Figures are R2, the share of the variance of the targets that is explained.")
     return said
 

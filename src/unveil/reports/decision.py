@@ -68,7 +68,8 @@ def of_run(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[Way, int | None], Sc
     """Scores of the rows of :class:`unveil.tasks.result.Result`: accuracies, or where there are no classes R2 of a regression."""
     rows = [row for row in rows if not row.get("at")]
     classes = [row for row in rows if row.get("metric", "accuracy") == "accuracy"]
-    numbers = [{**row, "task": "linear"} for row in rows if (row["task"], row.get("metric")) == ("regression", "R2")]
+    probes = {"regression": "linear", "network": "network"}
+    numbers = [{**row, "task": probes[row["task"]]} for row in rows if row["task"] in probes and row.get("metric") == "R2"]
     return {((row["features"], row["task"]), row["labels"]):
             Score(row["value"], row["low"], row["high"], dict(enumerate(row["values"]))) for row in classes or numbers}
 

@@ -16,7 +16,8 @@ Held = Mapping[str, Any]
 TITLES = {"attentive": "Attentive probe on local features", "partial": "Last blocks trained on the labels",
           "dense": "Labels of single tokens", "regression": "Regression",
           "cluster": "Clusters found without labels", "retrieve": "Retrieval", "calibration": "Calibration of the linear probe",
-          "shift": "From known groups to new ones"}
+          "shift": "From known groups to new ones", "linear": "Linear probe", "network": "Whole network, trained on what is known",
+          "noisy-nodes": "Whole network, trained with noise on the places", "forest": "Random forest", "tenfold": "Folds over all samples"}
 BESIDE = 2  # controls in a robustness chart
 
 

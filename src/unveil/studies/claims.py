@@ -163,8 +163,9 @@ def claims_table(results: Path) -> list[str]:
 
 def methods_table(results: Path, parity: Path) -> list[str]:
     """One line a method: what it is, and its status on each kind."""
-    lines = ["| method | what it does | image | signal | checked against the authors' code |", "|---|---|---|---|---|"]
-    tables = {kind: rows_of(results, f"methods-{kind}") for kind in ("image", "signal")}
+    kinds = [name.removeprefix("methods-") for name in study_names() if name.startswith("methods-")]
+    lines = [f"| method | what it does | {' | '.join(kinds)} | checked against the authors' code |", "|---" * (3 + len(kinds)) + "|"]
+    tables = {kind: rows_of(results, f"methods-{kind}") for kind in kinds}
     for name in names("method"):
         method = find("method", name)
         status = []

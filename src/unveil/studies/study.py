@@ -287,7 +287,10 @@ def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) 
     kind = _recipe(study, arm, seed, name).build_kind()
     samples = opened(kind, records, options, say)
     parts = judgeable(split(samples, held).readable())
-    learned = parts.train if study.taught_on == "train" else samples.subset(samples.readable())
+    learned = parts.train
+    if study.taught_on == "all":
+        learned = samples.subset(samples.readable())
+        parts = replace(parts, name=f"{parts.name}; taught on all samples, without what is known of them")
     method, given = _apart(study, arm)
     recipe = api.settle(learned, kind, method, scale=study.scale, seed=seed, settings=given)
     wanted = definition({"recipe": recipe.to_json(), "split": parts.hash, "budgets": study.budgets, "draws": study.draws} | _unusual(study))

@@ -89,5 +89,5 @@ def gain(a: dict, b: dict, sign: int = 1) -> tuple[float, float, float]:
 
 
 def decimals(figure: Figure, smallest: float) -> int:
-    """Places behind the point: two beyond the first of the smallest difference that matters."""
-    return 3 if figure == ACCURACY else max(0, 1 - math.floor(math.log10(smallest)))
+    """Places behind the point: three for accuracies, else one more than the smallest difference that matters needs."""
+    return 3 if figure.metric == ACCURACY.metric else max(0, 1 - math.floor(math.log10(smallest)))

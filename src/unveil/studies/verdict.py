@@ -104,7 +104,7 @@ def _told(study: Study, rows: Rows, mean: float, low: float, high: float) -> str
     """A gain with its interval, and of what it is where it is none in accuracy."""
     form = f"{{:+.{decimals(study.figure, study.smallest)}f}}".format
     unit, sign = facts(rows, study.figure)
-    what = "" if study.figure == ACCURACY else f"{study.figure.metric} {'higher' if sign > 0 else 'lower'} by "
+    what = "" if study.metric == ACCURACY.metric else f"{study.figure.metric} {'higher' if sign > 0 else 'lower'} by "
     return f"{what}{form(mean)} [{form(low)}, {form(high)}]{_unit(unit)}"
 
 
@@ -142,14 +142,17 @@ def untestable(study: Study, rows: Rows, arm: str) -> str:
 def paired(rows: Iterable[dict[str, Any]], ours: tuple[str, Figure, str], theirs: tuple[str, Figure, str],
            labels: int | None) -> np.ndarray:
     """By how much one (arm, figure, features) is better than another: ``(seeds, parts)``, parts being those of all splits. Seeds whose
-    parts are others than those of most are left out."""
+    parts are others than those of most are left out, and all where the two were scored on other numbers of samples."""
     table: dict[tuple[str, Figure, str], dict[int, list[float]]] = {ours: {}, theirs: {}}
+    scored: dict[tuple[str, Figure, str], set[Any]] = {ours: set(), theirs: set()}
     rows = list(rows)
     for row in rows:
         for one, found in table.items():
             if row["arm"] == one[0]:
-                found[row["seed"]] = [part for _, score in held(row, *one[1:], labels) for part in score["parts"]]
-    both = sorted(set(table[ours]) & set(table[theirs]))
+                mine = [score for _, score in held(row, *one[1:], labels)]
+                found[row["seed"]] = [part for score in mine for part in score["parts"]]
+                scored[one].add(tuple(score.get("n_test") for score in mine))
+    both = sorted(set(table[ours]) & set(table[theirs])) if scored[ours] & scored[theirs] else []
     counts = [len(found[seed]) for seed in both for found in table.values()]
     most = max(counts, key=counts.count, default=0)
     seeds = [seed for seed in both if len(table[ours][seed]) == len(table[theirs][seed]) == most > 0]

@@ -31,6 +31,10 @@ def logistic(x: Tensor, y: Tensor, classes: int, costs: Tensor, weight: Tensor |
     Returns:
         ``(R, D + 1, classes)``, the last row the bias.
     """
+    if x.shape[1] > len(x):  # weights are a sum of samples: what no sample spans stays 0 and need not be worked on
+        span, _ = torch.linalg.qr(x.T)
+        w = logistic(x @ span, y, classes, costs, weight, steps, tolerance)
+        return torch.cat([span @ w[:, :-1], w[:, -1:]], 1)
     at = _start(x, y, classes, costs.to(x), weight)
     answer, open_ = torch.empty_like(at.w), torch.arange(len(costs), device=x.device)
     for _ in range(steps):
@@ -117,12 +121,20 @@ def _start(x: Tensor, y: Tensor, classes: int, costs: Tensor, weight: Tensor | N
     x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
     ones = torch.ones(len(costs), len(x), dtype=x.dtype, device=x.device)
     weight = costs[:, None] * (ones if weight is None else ones * weight)
-    spectrum, basis = torch.linalg.eigh(x.T @ x)
+    spectrum, basis = _axes(x.T @ x)
     curve = 1 + 0.5 * costs[:, None, None] * spectrum.clamp_min(0)
     w, logits = x.new_zeros(len(costs), classes, x.shape[1]), x.new_zeros(len(costs), classes, len(x))
     empty = x.new_zeros(len(costs), 1, 1)
     at = _State(x, y.expand(len(costs), -1), basis, curve, weight, w, logits, empty, w)
     return replace(at, value=at.objective(logits, w), slope=at.gradient(logits, w))
+
+
+def _axes(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors. In float32 LAPACK gives up on some matrices whose rank is far below their size; in float64 it does not."""
+    try:
+        return torch.linalg.eigh(gram)
+    except torch.linalg.LinAlgError:
+        return tuple(part.to(gram) for part in torch.linalg.eigh(gram.double()))
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

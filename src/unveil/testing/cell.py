@@ -109,9 +109,11 @@ class Cell:
 
 
 def fitted(needs: frozenset[str], kind: Kind | None = None, encoder: type[Encoder] | None = None) -> tuple[Kind, type[Encoder]]:
-    """A kind and an encoder that go together and support what a method needs: those given, else the first of their tables."""
+    """A kind and an encoder that go together and support what a method needs: those given, else the first of their tables, grids before
+    others."""
     made = [(kind, kind.offers)] if kind else [(find("kind", name)(**find("kind", name).tiny | settings), offers)
                                                for name in names("kind") for settings, offers in variants(find("kind", name))]
+    made.sort(key=lambda each: "grid" not in each[1])
     for each, offers in made:
         if encoder:
             if encoder.reads <= offers:

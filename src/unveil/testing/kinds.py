@@ -67,7 +67,8 @@ def check_planted(kind: Kind, count: int = 64) -> None:
     assert len(labels) == 4 and labels.min() >= count // 8, f"{kind.name}: the factor's four values must all be there, they are {labels}"
     spec = first.spec()
     assert values[0].shape[1:] == (spec.channels, *spec.shape), f"{kind.name}: samples are not shaped as the spec says"
-    assert len(spec.shape) == len(spec.axes) == len(spec.spacing), f"{kind.name}: shape, axes and spacing must be of equal length"
+    assert len(spec.axes) == len(spec.spacing) and (spec.packed or len(spec.shape) == len(spec.axes)), \
+        f"{kind.name}: shape (of samples with a grid), axes and spacing must be of equal length"
 
 
 def check_packed(kind: Kind, batch: Batch) -> None:

@@ -72,7 +72,7 @@ def weights_of(method: Method) -> Weights:
                    sum(x.numel() for x in method.buffers()))
 
 
-def count(method: Method, kind, spec: Spec, settings: Training, *, mixed: bool) -> Cost:
+def count(method: Method, kind, spec: Spec, settings: Training, *, mixed: bool, some: tuple[Batch, float] | None = None) -> Cost:
     """Counts the work of a process: the mean over four steps of a method that drops tokens, whose number differs from step to step, and
     the most that is kept.
 
@@ -82,22 +82,25 @@ def count(method: Method, kind, spec: Spec, settings: Training, *, mixed: bool) 
         spec: of the data.
         settings: batch, accumulation and processes.
         mixed: bf16 where mixed precision computes in it, else float32.
+        some: of packed samples, whose edges may be found by looking: samples and a method that are real, and how many times their rows a
+            process takes at once.
     """
     steps = 4 if "keep" in method.needs else 1
-    part = settings.batch // (settings.accumulate * settings.processes)
+    part = settings.batch // settings.parts
+    batch, share = some or (blank(spec, part), 1.0)
     method.train()
     flops, kept = [], []
     with pretended(settings.processes) if settings.processes > 1 else nullcontext():
         for index in range(steps):
-            step = TrainStep(kind, 0, index, steps, "meta")
+            step = TrainStep(kind, 0, index, steps, batch.values.device)
             counter = FlopCounterMode(display=False, custom_mapping={FUSED: _attention, FUSED_BACKWARD: _attention_backward})
             with counter, _kept(method) as held:
                 with torch.autocast("cpu", torch.bfloat16, enabled=mixed), _AsOnGPU():
-                    loss = method(blank(spec, part), step).loss
+                    loss = method(batch, step).loss
                 loss.backward()
             flops.append(counter.get_total_flops())
             kept.append(sum(held.values()))
-    return Cost(settings.accumulate * sum(flops) / steps, max(kept), weights_of(method))
+    return Cost(settings.accumulate * share * sum(flops) / steps, int(share * max(kept)), weights_of(method))
 
 
 def blank(spec: Spec, size: int) -> Batch:

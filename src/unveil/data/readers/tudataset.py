@@ -23,6 +23,7 @@ NAME = "tudataset"
 KINDS = ("graph",)
 INDICATOR = "_graph_indicator.txt"
 LINES = dict(delimiter=",", comments=None, ndmin=2, encoding="latin1")
+MOST_COLUMNS = 100_000
 MOST_CLASSES = 1000  # of a node or an edge: more are no labels, and their one-hot would not fit into memory
 
 
@@ -216,11 +217,19 @@ def _parsed(file: Path, dtype: type) -> np.ndarray:
         except ValueError as why:
             if said := _wrong(file, dtype):
                 raise Unusable(f"{file} {said}") from why
-            with open(file, encoding="latin1") as stream:
-                held = np.loadtxt(filter(str.strip, stream), dtype, **LINES)
+            held = _between_blanks(file, dtype)
     if not len(held):
         raise Unusable(f"{file} is empty")
     return held
+
+
+def _between_blanks(file: Path, dtype: type) -> np.ndarray:
+    """The numbers of a file in which lines of blanks stand."""
+    try:
+        with open(file, encoding="latin1") as stream:
+            return np.loadtxt(filter(str.strip, stream), dtype, **LINES)
+    except ValueError as why:
+        raise Unusable(f"{file} holds something else than lines of numbers") from why
 
 
 def _wrong(file: Path, dtype: type) -> str:
@@ -229,10 +238,14 @@ def _wrong(file: Path, dtype: type) -> str:
     with open(file, encoding="latin1") as stream:
         for number, line in enumerate(stream, 1):
             cells = line.strip("\r\n").split(",") if line.strip() else []
+            if len(cells) > MOST_COLUMNS:
+                return f"line {number} has {len(cells):,} values, more than {MOST_COLUMNS:,}"
             for cell in cells:
                 try:
-                    dtype(cell.strip())
+                    sound = "_" not in cell and dtype(cell.strip()) is not None  # Python reads 1_000, files do not mean it
                 except (ValueError, OverflowError):
+                    sound = False
+                if not sound:
                     return f"line {number}: {cell.strip()[:40]!r} is no {what}"
             if cells and width not in (0, len(cells)):
                 return f"line {number} has {len(cells)} values, the lines before have {width}"

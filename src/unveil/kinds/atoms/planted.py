@@ -7,32 +7,33 @@ import torch
 from torch import Tensor
 
 from unveil.data.packed import Packed, Structure
-from unveil.data.samples import Samples
 from unveil.kinds.atoms.view import rotations
 from unveil.randomness import Generator
 
 BODY = (6, 6, 7, 8, 6, 9)  # atomic numbers of the shape
 SPREAD = 0.1  # angstrom: deviation of a class from the common shape
-JITTER = 0.06  # of an atom from its class
-STRANGERS = 4  # up to so many hydrogens around, which say nothing
+JITTER = 0.01  # of an atom from its class
+STRANGERS = (1, 9, 17)  # atomic numbers of what may stand around and says nothing
+MANY = 4  # of them at most
 
 
-def planted(count: int, generator: Generator) -> Samples:
-    """Six atoms in one of four shapes, which are deviations from a common one, each sample shaken, turned and mirrored at random and with
-    hydrogens at random places around. Its label is the shape."""
-    base = _body(generator)
-    shapes = base + SPREAD * generator.normal(4, len(BODY), 3)
+def shapes(count: int, generator: Generator) -> tuple[Packed, np.ndarray]:
+    """Six atoms in one of four shapes, which are small deviations from a common one, so that they differ in distances by about a tenth of
+    an angstrom; each sample is turned and mirrored at random and has up to four atoms of random elements at random places around.
+
+    Returns:
+        the clouds, and their shapes ``(count,)``, in turn.
+    """
     keys = torch.arange(count)
-    body = shapes[keys % 4] + JITTER * generator.normal(len(BODY), 3, keys=keys)
+    forms = _body(generator) + SPREAD * generator.normal(4, len(BODY), 3)
+    body = forms[keys % 4] + JITTER * generator.normal(len(BODY), 3, keys=keys)
     around = _around(body, generator, keys)
-    many = generator.integers(0, STRANGERS + 1, 1, keys=keys)[:, 0]
     turn = rotations(generator.normal(4, keys=keys)) * (1 - 2 * generator.integers(0, 2, 1, 1, keys=keys))
-    where = (torch.cat([body, around], 1) @ turn.mT).float().numpy()
-    numbers = np.array([*BODY, *[1] * STRANGERS], np.float32)[:, None]
-    sizes = (len(BODY) + many).tolist()
-    made = [Structure(numbers[:size], where=where[i, :size]) for i, size in enumerate(sizes)]
-    return Samples(Packed(made), count, shape=(), channels=1, axes=("x", "y", "z"), spacing=(1.0,) * 3, unit="angstrom",
-                   labels=keys.numpy() % 4, classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)
+    where = (torch.cat([body, around], 1) @ turn.mT).numpy()
+    strangers = torch.tensor(STRANGERS)[generator.integers(0, len(STRANGERS), MANY, keys=keys)]
+    numbers = torch.cat([torch.tensor(BODY).expand(count, -1), strangers], 1).float().numpy()[..., None]
+    sizes = (len(BODY) + generator.integers(0, MANY + 1, 1, keys=keys)[:, 0]).tolist()
+    return Packed([Structure(numbers[i, :size], where=where[i, :size]) for i, size in enumerate(sizes)]), keys.numpy() % 4
 
 
 def _body(generator: Generator) -> Tensor:
@@ -47,11 +48,11 @@ def _body(generator: Generator) -> Tensor:
 
 
 def _around(body: Tensor, generator: Generator, keys: Tensor) -> Tensor:
-    """Places ``(count, STRANGERS, 3)``: 1.2 angstrom and more from every atom, of 32 tries the first that is."""
-    ways = generator.normal(STRANGERS, 32, 3, keys=keys)
-    tries = ways / ways.norm(dim=-1, keepdim=True) * generator.uniform(STRANGERS, 32, 1, keys=keys, low=2.0, high=4.5)
+    """Places ``(count, MANY, 3)``: 1.2 angstrom and more from every atom, of 32 tries the first that is."""
+    ways = generator.normal(MANY, 32, 3, keys=keys)
+    tries = ways / ways.norm(dim=-1, keepdim=True) * generator.uniform(MANY, 32, 1, keys=keys, low=2.0, high=4.5)
     places, taken = body, []
-    for number in range(STRANGERS):
+    for number in range(MANY):
         room = (tries[:, number, :, None] - places[:, None]).norm(dim=-1).amin(-1)  # (count, 32)
         first = torch.where(room.amax(1) > 1.2, (room > 1.2).float().argmax(1), room.argmax(1))
         taken.append(tries[torch.arange(len(tries)), number, first])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from unveil.contracts import Batch
+from unveil.parts.neighbours import axes_of
 from unveil.randomness import Generator
 from unveil.tokens import Graph
 
@@ -83,6 +84,7 @@ def near(batch: Batch, share: Tensor, generator: Generator) -> Tensor:
 
 def nearest_image(apart: Tensor, graph: Graph) -> Tensor:
     """Differences of places ``(sum N, 3)``, each less the lattice vector that lies nearest to it along the cell's axes."""
-    inverse = torch.linalg.pinv(graph.cell.double()).to(apart)
-    periods = (apart[:, None] @ inverse[graph.sample])[:, 0].round()
+    axes, repeats = axes_of(graph.cell.double())
+    share = (apart[:, None] @ torch.linalg.inv_ex(axes)[0].to(apart)[graph.sample])[:, 0]
+    periods = torch.where(repeats[graph.sample], share.round(), 0)
     return apart - (periods[:, None] @ graph.cell.to(apart)[graph.sample])[:, 0]

@@ -40,10 +40,12 @@ class Graph(Kind):
     """
 
     name = "graph"
+    optional = {"hierarchy": {"levels": 2}}
     encoder = "gin"
     method = "graphmae"
     corruptions = tuple(LEVELS)
-    light = {"area": (1.0, 1.0), "strength": 0.5}
+    optional = {"hierarchy": dict(levels=2)}
+    light = {"area": (1.0, 1.0), "strength": 0.0}  # a molecule with another atom or bond is another molecule
 
     def __init__(self, *, levels: Count = 1, ratio: Fraction = 0.4, code: Count = 10, degrees: Count = 32):
         self.levels, self.ratio, self.code, self.degrees = levels, ratio, code, degrees

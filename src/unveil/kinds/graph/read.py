@@ -65,7 +65,8 @@ def checked(graph: Structure) -> Structure:
     outside = (edges < 0) | (edges >= len(values))
     if outside.any():
         raise Unreadable(f"an edge names node {int(edges[outside][0])}; its {len(values)} nodes are numbered from 0")
-    more = None if graph.edge_values is None else np.asarray(graph.edge_values, np.float32).reshape(len(graph.edge_values), -1)
+    more = None if graph.edge_values is None else np.asarray(graph.edge_values, np.float32)
+    more = more[:, None] if more is not None and more.ndim == 1 else more
     if more is not None and len(more) != edges.shape[1]:
         raise Unreadable(f"has {edges.shape[1]} edges, but features of {len(more)}")
     if more is not None and not np.isfinite(more).all():
