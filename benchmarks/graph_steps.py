@@ -38,7 +38,8 @@ class Plain(nn.Module):
         self.project = nn.Linear(channels, WIDTH)
         self.layers = nn.ModuleList(layer(WIDTH, WIDTH) for _ in range(DEPTH))
         self.norms = nn.ModuleList(nn.Sequential(nn.BatchNorm1d(WIDTH), nn.PReLU()) for _ in range(DEPTH))
-        self.token, self.between, self.decode = nn.Parameter(torch.zeros(channels)), nn.Linear(WIDTH, WIDTH, bias=False), layer(WIDTH, channels)
+        self.token, self.between = nn.Parameter(torch.zeros(channels)), nn.Linear(WIDTH, WIDTH, bias=False)
+        self.decode = layer(WIDTH, channels)
 
     def forward(self, batch: Data) -> torch.Tensor:
         more = () if batch.edge_attr is None else (batch.edge_attr,)
