@@ -76,7 +76,7 @@ def _matrix(rows: list[dict[str, Any]], console: Console) -> None:
         table.add_column(kind, no_wrap=True)
     for row in rows:
         cells = []
-        for kind, found in row["kinds"].items():
+        for found in row["kinds"].values():
             first = found[0] if found else None
             cells.append(first["encoder"] if first else "-")
             if first and first["kind settings"]:

@@ -1,5 +1,7 @@
 """The checks can fail: methods, kinds and encoders that break one thing each are refused for that thing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from torch import nn
 
 from unveil.contracts import Output
 from unveil.encoders.conv import ConvNet
+from unveil.encoders.gin import GIN
 from unveil.encoders.transformer import Transformer
 from unveil.health.monitor import Monitor
 from unveil.kinds.signal import Signal
@@ -29,6 +32,7 @@ from unveil.testing import (
     check_waits,
     learn,
 )
+from unveil.tokens import pool
 
 KIND = Signal(window=32)
 FEW = dict(steps=40)
@@ -269,6 +273,67 @@ class Unfaithful(Transformer):
 def test_an_encoder_that_breaks_one_thing_is_refused_for_it(encoder, says):
     with pytest.raises(AssertionError, match=says):
         check_encoder(encoder, KIND)
+
+
+def changed(change):
+    """Message passing whose features of rows are changed before they are pooled."""
+    class Changed(GIN):
+        """Changed."""
+
+        def encode(self, tokens, keep=None, layers=()):
+            features = super().encode(tokens, keep, layers)
+            local = change(features, tokens)
+            pooled = pool(local, features.valid, tokens.graph.sample, tokens.graph.count)
+            return replace(features, local=local, pooled=pooled)
+    return Changed
+
+
+def _degrees(features, tokens):
+    """Edges that a view took away are counted, too."""
+    edges = tokens.graph.edges
+    return features.local + features.local.new_zeros(len(features.local), 1).index_add_(0, edges[1], torch.ones(len(edges[0]), 1).to(
+        features.local))
+
+
+@pytest.mark.parametrize("change, says", [
+    (lambda f, t: f.local - f.local.mean(0), "depend on its batch"),
+    (lambda f, t: f.local + t.graph.place[:, None], "order of a sample's rows"),
+    (_degrees, "edges that are not valid still change"),
+    (lambda f, t: f.local / torch.zeros(t.graph.count, 1).to(f.local).index_add_(0, t.graph.sample, torch.ones_like(f.local[:, :1]))[
+        t.graph.sample], "rows and edges that are not valid")], ids=["batch", "order", "edges", "sizes"])
+def test_an_encoder_of_packed_samples_that_breaks_one_thing_is_refused_for_it(change, says):
+    with pytest.raises(AssertionError, match=says):
+        check_encoder(changed(change))
+
+
+class Peeking(GIN):
+    """Asks for the value of a sum."""
+
+    def encode(self, tokens, keep=None, layers=()):
+        features = super().encode(tokens, keep, layers)
+        return replace(features, pooled=features.pooled * (1 + 0 * features.pooled.sum().item()))
+
+
+@pytest.mark.parametrize("why", ["", "it says that it waits"])
+def test_a_wait_outside_the_search_for_neighbours_is_told_whatever_an_encoder_says(why, monkeypatch):
+    monkeypatch.setattr(Peeking, "waits", why)
+    with pytest.raises(AssertionError, match=r"waits for the device, by \.item"):
+        check_encoder(Peeking)
+
+
+def test_kind_and_encoder_are_those_that_go_together():
+    class Rows(SimCLR):
+        needs = frozenset({"rows"})
+
+    class Impossible(SimCLR):
+        needs = frozenset({"tokens", "rows"})
+
+    assert "grid" in Cell(SimCLR).kind.offers and "rows" in Cell(Rows).encoder.supports
+    assert Cell(SimCLR, encoder=GIN).kind.offers >= GIN.reads and Cell(SimCLR, KIND).encoder is Transformer
+    with pytest.raises(AssertionError, match="no kind has samples for an encoder that supports"):
+        Cell(Impossible)
+    with pytest.raises(AssertionError, match=r"for GIN that reads .'edges'.: signal offers .'grid'."):
+        Cell(SimCLR, KIND, GIN)
 
 
 def test_an_encoder_that_does_not_reload_is_told():

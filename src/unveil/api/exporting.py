@@ -63,8 +63,8 @@ def export(target: Encoder | Run | str | Path, to: str, out: str | Path | None =
     out = Path(out or folder / "export" / to)
     _refuse_other(out, to)
     if encoder.spec.packed and to != "safetensors":
-        raise Unusable(f"the {encoder.kind.name} samples of this encoder have rows of unequal number and edges between them, which {to} has no "
-                       "form for: use --to safetensors, which unveil.load reads")
+        raise Unusable(f"the {encoder.kind.name} samples of this encoder have rows of unequal number, which {to} has no form for: use "
+                       "--to safetensors, which unveil.load reads")
     with tempfile.TemporaryDirectory() as made:
         part = Path(made)
         say(f"writing {to}")
@@ -133,7 +133,10 @@ def _difference(encoder: Encoder, answer: Callable[[Batch], dict[str, Tensor]]) 
     found = []
     for count in BATCHES:
         batch = example(encoder.kind, encoder.spec, max(BATCHES))
-        batch = Batch.cat([batch.one(number) for number in range(count)]) if encoder.spec.packed else batch.map(lambda x, count=count: x[:count])
+        if encoder.spec.packed:
+            batch = Batch.cat([batch.one(number) for number in range(count)])
+        else:
+            batch = batch.map(lambda x, count=count: x[:count])
         if in_share(encoder):
             batch.values = (batch.values.clamp(0, 1) * 255).round() / 255
         ours, theirs = _features(encoder, batch), answer(batch)

@@ -30,8 +30,9 @@ def inspect(data, *, hold_out: Sequence[int] | None = None, seed: int = 0, optio
         say: told each stage.
 
     Returns:
-        ``kind``, ``samples``, ``looks`` (a sample in words), ``shape`` (empty for packed samples), ``axes``, ``spacing``, ``unit``, ``channels`` (a table each), ``missing`` (share),
-        ``groups``, ``split``, ``classes`` (name -> samples on each side), ``order`` of the labels, ``compared`` (how copies were
+        ``kind``, ``samples``, ``looks`` (a sample in words), ``shape`` (empty for packed samples), ``axes``, ``spacing``, ``unit``,
+        ``channels`` (a table each), ``missing`` (share), ``groups``, ``split``, ``classes`` (name -> samples on each side), ``order`` of
+        the labels, ``compared`` (how copies were
         looked for) and ``findings``, the worst first: tables with the attributes of :class:`Finding`.
 
     Raises:

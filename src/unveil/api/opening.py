@@ -73,7 +73,7 @@ def for_encoder(encoder: Encoder, source, options: Options | None, say: Say) -> 
 
 def describe(samples: Samples, parts: Split | None) -> dict[str, Any]:
     """What went in, for the report."""
-    return {"samples": len(samples), "looks": samples.looks, "shape": list(samples.shape), "channels": samples.channels, "classes": samples.classes,
-            "groups": 0 if samples.groups is None else len(np.unique(samples.groups)), "faults": dict(samples.faults),
-            "notes": list(samples.notes), "split": parts.name if parts else None, "train": len(parts.train) if parts else len(samples),
+    return {"samples": len(samples), "looks": samples.looks, "shape": list(samples.shape), "channels": samples.channels,
+            "classes": samples.classes, "groups": 0 if samples.groups is None else len(np.unique(samples.groups)),
+            "faults": dict(samples.faults), "notes": list(samples.notes), "split": parts.name if parts else None, "train": len(parts.train) if parts else len(samples),
             "test": len(parts.test) if parts else 0}

@@ -44,7 +44,8 @@ def lines(found) -> dict[str, str]:
         "plan": f"{method} with {encoder} on {kind}, scale {found.recipe.scale}, on {number} x {on.name}, {strategy}" * (number > 1)
                 or f"{method} with {encoder} on {kind}, scale {found.recipe.scale}, on {on.name}",
         "weights": f"encoder {held.encoder:,}, rest of the method {held.rest:,}, teacher {held.teacher:,}",
-        "step": f"{found.each:,.0f} samples{f' of {found.size:.1f} rows on average' * bool(found.size)}, {_flop(number * cost.flops)} forward and backward (matrix products, convolutions)",
+        "step": f"{found.each:,.0f} samples{f' of {found.size:.1f} rows on average' * bool(found.size)}, "
+                f"{_flop(number * cost.flops)} forward and backward (matrix products, convolutions)",
         "memory": f"{memory.total / 1e9:,.1f} GB a device of {on.memory:,.0f} GB: weights {memory.weights / 1e9:,.1f}, gradients "
                   f"{memory.gradients / 1e9:,.1f}, optimiser {memory.optimiser / 1e9:,.1f}, activations {memory.activations / 1e9:,.1f}"
                   f"{'' if found.fits else _smaller(found)}",

@@ -48,8 +48,8 @@ class Samples:
         target: what the targets are called.
     """
 
-    def __init__(self, fetch: Callable[[Tensor], tuple[Tensor, Tensor | None] | Batch], count: int, *, shape: tuple[int, ...], channels: int,
-                 axes: tuple[str, ...], spacing: tuple[float, ...], unit: str, labels: np.ndarray | None = None,
+    def __init__(self, fetch: Callable[[Tensor], tuple[Tensor, Tensor | None] | Batch], count: int, *, shape: tuple[int, ...],
+                 channels: int, axes: tuple[str, ...], spacing: tuple[float, ...], unit: str, labels: np.ndarray | None = None,
                  classes: list[str] | None = None, targets: np.ndarray | None = None, dense: np.ndarray | None = None,
                  groups: np.ndarray | None = None, group_names: Sequence[str] = (), test: np.ndarray | None = None,
                  name: Callable[[int], str] = str, faults: dict[str, str] | None = None, in_memory: bool = True,

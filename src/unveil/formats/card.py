@@ -76,7 +76,8 @@ def _input(given: Mapping[str, Any]) -> str:
     spread = "; ".join(f"{mean:.4g} ± {std:.4g}" for mean, std in zip(given["mean"][:12], given["std"][:12]))
     gaps = f"- neighbours along each axis are {', '.join(f'{gap:g}' for gap in given['spacing'])} {given['unit']} apart"
     lines = [given["read"], f"- shape: {' x '.join(map(str, given['shape']))} ({', '.join(given['axes'])})",
-             *([gaps] if given["spacing"] else []), f"- channels: {given['channels']}", f"- range: {given['range'] or 'any, in the units of the data it was taught on'}",
+             *([gaps] if given["spacing"] else []), f"- channels: {given['channels']}",
+             f"- range: {given['range'] or 'any, in the units of the data it was taught on'}",
              f"- mean ± deviation of each channel, as it was taught: {spread}{' ...' if len(given['mean']) > 12 else ''}",
              f"- {given['missing']}"]
     return f"{lines[0]}\n\n" + "\n".join(lines[1:])
@@ -88,8 +89,8 @@ def _taught(run: Mapping[str, Any], method: str | None, data: str) -> str:
     held = f"{facts['train']} of {many} ({plain(facts['split'])})" if facts.get("split") else many
     lines = [f"`{method}` on {data}: {held}, {ending['step']} steps of {train['batch']}, seed {run['recipe']['seed']}, "
              f"{ending['seconds']:.0f} s ({ending['status']}).",
-             f"Channels {facts['channels']}, size {'x'.join(map(str, facts['shape'])) or facts['looks']}, classes {len(facts['classes'])}, groups "
-             f"{facts['groups']}, set aside {len(facts['faults'])}."]
+             f"Channels {facts['channels']}, size {'x'.join(map(str, facts['shape'])) or facts['looks']}, classes "
+             f"{len(facts['classes'])}, groups {facts['groups']}, set aside {len(facts['faults'])}."]
     lines += [f"Made {run['made']}."] if run.get("made") else []
     lines += [f"Diagnosis: {run['health']}"] if run.get("health") else []
     return "\n\n".join([*lines, *(f"Note: {plain(note)}" for note in facts["notes"])])

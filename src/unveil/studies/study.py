@@ -35,6 +35,7 @@ from unveil.training.lock import alone
 from unveil.training.log import read as read_log
 from unveil.training.loop import definition
 
+_OPENED: dict[str, tuple[Kind, Samples]] = {}  # the last two data that a study opened
 OF_FOLD = ("split", "split_name", "seed", "code")  # what a row says once, not of every score
 
 
@@ -201,6 +202,7 @@ def run_study(study: Study, *, seeds: int | None = None, arms: Sequence[str] | N
         show: called with each logged row of training.
         say: told each stage.
     """
+    _OPENED.clear()
     code_version()  # of what is loaded now: a checkout may move on while a study runs
     chosen = [(arm, seed) for seed in range(study.seeds if seeds is None else seeds) for arm in arms or study.arms]
     made = finished(study, results)
@@ -280,12 +282,23 @@ def row_hash(row: dict[str, Any]) -> str:
     return definition({"definition": row["definition"], "folds": folds})
 
 
+def _data(study: Study, arm: str, say: Callable[[str], None]) -> tuple[Kind, Samples]:
+    """The data of an arm, opened; arms and seeds that read them alike share them."""
+    asked = definition({name: value for name, value in (study.settings | study.arms[arm]).items() if name.startswith("kind")}
+                       | {"data": study.data, "options": study.options, "scale": study.scale, "method": _apart(study, arm)[0]})
+    if asked not in _OPENED:
+        while len(_OPENED) > 1:
+            _OPENED.pop(next(iter(_OPENED)))
+        options = Options(**study.options)
+        name, records = open_records(study.data, options, say)
+        kind = _recipe(study, arm, 0, name).build_kind()
+        _OPENED[asked] = kind, opened(kind, records, options, say)
+    return _OPENED[asked]
+
+
 def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) -> dict[str, Any]:
     done = folder / "fold.json"
-    options = Options(**study.options)
-    name, records = open_records(study.data, options, say)
-    kind = _recipe(study, arm, seed, name).build_kind()
-    samples = opened(kind, records, options, say)
+    kind, samples = _data(study, arm, say)
     parts = judgeable(split(samples, held).readable())
     learned = parts.train
     if study.taught_on == "all":

@@ -9,17 +9,16 @@ from unveil.data.packed import Structure
 from unveil.randomness import Generator
 
 LEAST, MOST = 12, 28  # nodes
-TYPES = 11  # a prime: steps of any size go through all of them
-CHANNELS = 12
+CHANNELS = 8
 
 
-def textures(count: int, generator: Generator, *, loyal: float = 0.9, noise: float = 0.7) -> tuple[list[Structure], np.ndarray]:
+def textures(count: int, generator: Generator, *, loyal: float = 0.9, noise: float = 1.5) -> tuple[list[Structure], np.ndarray]:
     """Sparse graphs in which types of nodes go together in one of four ways.
 
-    A node is of one of eleven types that stand in a circle; its features are the pattern of its type and white noise. Going from a node to
-    its neighbour, the type moves on or back by as many places as the hidden factor says, 1 to 4. Some nodes do not follow. Every type is
-    equally frequent under every factor, and the shape of a graph, from chains to trees of short ways, with some rings, says nothing of it:
-    the factor is in how nodes and their neighbours go together, and nowhere else.
+    A node is of one of four types, written as two bits; its features are the pattern of its type and white noise. Going from a node to its
+    neighbour, the hidden factor says which of the bits flip: none, the first, the second, or both. Some nodes do not follow. Every type is
+    equally frequent under every factor, and the shape of a graph, from chains to stars, with some rings, says nothing of it: it is read
+    from nodes together with their neighbours alone.
 
     Args:
         count: number of graphs.
@@ -28,31 +27,28 @@ def textures(count: int, generator: Generator, *, loyal: float = 0.9, noise: flo
         noise: deviation of the noise over that of a pattern.
 
     Returns:
-        the graphs and their factor less one, in turn.
+        the graphs and their factor, in turn.
     """
-    pattern = CHANNELS**0.5 * torch.linalg.qr(generator.normal(CHANNELS, TYPES)).Q.T
+    pattern = CHANNELS ** 0.5 * torch.linalg.qr(generator.normal(CHANNELS, 4)).Q.T
     keys = torch.arange(count)
-    size = generator.integers(LEAST, MOST + 1, 1, keys=keys)[:, 0]
-    nearby = generator.uniform(1, keys=keys)[:, 0]
-    drawn = generator.uniform(5, MOST, keys=keys).numpy()
-    kinds = generator.integers(0, TYPES, MOST, keys=keys).numpy()
+    size = generator.integers(LEAST, MOST + 1, 1, keys=keys)[:, 0].numpy()
+    nearby = generator.uniform(1, keys=keys)[:, 0].numpy()
+    drawn = generator.uniform(6, MOST, keys=keys).numpy()
     white = noise * generator.normal(MOST, CHANNELS, keys=keys)
     factor = np.arange(count) % 4
-    edges = [_grown(*facts, loyal) for facts in zip(kinds, size.tolist(), 1 + factor, nearby.tolist(), drawn, strict=True)]
-    values = (pattern[torch.from_numpy(kinds)] + white).numpy()
-    return [Structure(x[:many], pairs) for x, many, pairs in zip(values, size.tolist(), edges, strict=True)], factor
+    made = [_one(*facts, loyal) for facts in zip(size.tolist(), factor, nearby, drawn, strict=True)]
+    return [Structure((pattern[kinds] + white[i, :len(kinds)]).numpy(), edges) for i, (kinds, edges) in enumerate(made)], factor
 
 
-def _grown(kinds: np.ndarray, size: int, factor: int, nearby: float, draws: np.ndarray, loyal: float) -> np.ndarray:
-    """Edges ``(2, E)`` of a tree that grows from node 0, with a ring closed here and there between nodes that fit; types of the nodes
-    that follow are written into ``kinds``."""
-    pairs = []
+def _one(size: int, factor: int, nearby: float, draws: np.ndarray, loyal: float) -> tuple[np.ndarray, np.ndarray]:
+    """Types ``(n,)`` and edges of a tree that grows from node 0, with a ring closed here and there between nodes that fit."""
+    kinds, pairs = np.zeros(size, np.int64), []
+    kinds[0] = int(4 * draws[0, 0])
     for node in range(1, size):
-        parent = node - 1 if draws[0, node] < nearby else int(node * draws[1, node])
-        if draws[2, node] < loyal:
-            kinds[node] = (kinds[parent] + (factor if draws[3, node] < 0.5 else -factor)) % TYPES
+        parent = node - 1 if draws[1, node] < nearby else int(node * draws[2, node])
+        kinds[node] = kinds[parent] ^ factor if draws[3, node] < loyal else int(4 * draws[4, node])
         pairs.append((parent, node))
-        other = int(node * draws[4, node])
-        if node % 5 == 4 and other != parent and (kinds[other] - kinds[node]) % TYPES in (factor, TYPES - factor):
-            pairs.append((other, node))
-    return np.array([*pairs, *((b, a) for a, b in pairs)], np.int64).T
+        fitting = [other for other in range(node) if other != parent and kinds[other] == kinds[node] ^ factor] if node % 5 == 4 else []
+        if fitting:
+            pairs.append((fitting[int(len(fitting) * draws[5, node])], node))
+    return kinds, np.array([*pairs, *((b, a) for a, b in pairs)], np.int64).T

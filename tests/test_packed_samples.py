@@ -83,7 +83,7 @@ def test_it_leaves_as_safetensors_and_other_formats_say_why_not(run, tmp_path):
     held = unveil.export(run, "safetensors", tmp_path / "kept")
     assert held["difference"] == 0 and "rows" in (tmp_path / "kept" / "README.md").read_text()
     for to in ("onnx", "timm", "transformers"):
-        with pytest.raises(Unusable, match="rows of unequal number.*use --to safetensors"):
+        with pytest.raises(Unusable, match=r"rows of unequal number.*use --to safetensors"):
             unveil.export(run, to, tmp_path / to)
         assert not (tmp_path / to).exists()
 
