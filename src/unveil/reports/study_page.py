@@ -9,7 +9,7 @@ import numpy as np
 
 from unveil.reports.markup import Markup, tag
 from unveil.reports.sections import code, duration, facts_list, section
-from unveil.reports.tables import Body, Row, bodies_of, budgets_of, cells_of, chart, lines_of, table
+from unveil.reports.tables import LADDER, TASKS, Body, Row, bodies_of, budgets_of, cells_of, chart, lines_of, table
 
 Held = Mapping[str, Any]
 CONTROLS = {("linear", "statistics"): "hand statistics", ("network", "from scratch"): "from scratch",
@@ -17,8 +17,8 @@ CONTROLS = {("linear", "statistics"): "hand statistics", ("network", "from scrat
 
 
 def arms(held: Held) -> Markup | None:
-    """All arms against the controls; None where there is one arm."""
-    if len(held["arms"]) < 2 or held.get("metric", "accuracy") != "accuracy":
+    """All arms against the controls; None where there is one arm, or figures that have no place in the chart."""
+    if len(held["arms"]) < 2 or not _charted(held):
         return None
     best, budgets = held["best"], budgets_of([line for lines in held["arms"].values() for line in lines])
     found = {arm: cells_of(lines, "linear", "encoder") for arm, lines in held["arms"].items()}
@@ -40,13 +40,19 @@ def arms(held: Held) -> Markup | None:
                    facts_list({arm: held["said"][arm]["headline"] for arm in order}, class_="said"))
 
 
+def _charted(held: Held) -> bool:
+    """Whether the arms were judged by accuracies at label budgets."""
+    return held.get("metric", "accuracy") == "accuracy" and any(
+        line["task"] in (*TASKS, *LADDER) for lines in held["arms"].values() for line in lines)
+
+
 def _ungained(lines: list[Held], task: str, features: str) -> dict[int | None, Held]:
     return {each: {key: cell[key] for key in ("value", "low", "high")} for each, cell in cells_of(lines, task, features).items()}
 
 
 def scores(held: Held) -> Markup:
     """Every arm in full: the only one open, or all folded."""
-    if held.get("metric", "accuracy") != "accuracy":
+    if not _charted(held):
         return _plain(held)
     parts = []
     for arm, lines in held["arms"].items():
