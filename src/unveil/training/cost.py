@@ -140,8 +140,15 @@ class _AsOnGPU(TorchFunctionMode):
             cast = lambda x: x.to(to) if isinstance(x, Tensor) and x.dtype in (torch.float32, torch.bfloat16) else x
             given, named = tuple(map(cast, given)), {name: cast(x) for name, x in (named or {}).items()}
         if function is F.scaled_dot_product_attention:
-            return FUSED(*given[:3], attn_mask=(named or {}).get("attn_mask"))[0]
+            return FUSED(*given[:3], attn_mask=_added(given[3] if len(given) > 3 else (named or {}).get("attn_mask"), given[0]))[0]
         return function(*given, **(named or {}))
+
+
+def _added(mask: Tensor | None, q: Tensor) -> Tensor | None:
+    """A mask as the fused form takes it: what is added to the products, in their number type."""
+    if mask is None or mask.dtype != torch.bool:
+        return mask if mask is None else mask.to(q.dtype)
+    return torch.zeros(mask.shape, dtype=q.dtype, device=q.device).masked_fill(~mask, -torch.inf)
 
 
 def _attention(q, k, v, *rest, **named) -> int:

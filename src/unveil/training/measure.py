@@ -65,8 +65,9 @@ def probed(samples: Samples, settings: Training, probe: int) -> tuple[Batch, flo
 def largest(samples: Samples, settings: Training) -> float:
     """Rows of the largest part of a batch that one process takes at once: what is allowed, else what chance hardly ever goes beyond."""
     sizes, count = samples.sizes.double(), settings.batch / settings.parts
-    chance = count * float(sizes.mean()) + 4 * math.sqrt(count) * float(sizes.std(correction=0))
-    return min(chance, count * float(sizes.max()), settings.rows / settings.parts if settings.rows else math.inf)
+    mean, most = float(sizes.mean()), float(sizes.max())
+    chance = max(count * mean + 4 * math.sqrt(count) * float(sizes.std(correction=0)), most + (count - 1) * mean)
+    return min(chance, count * most, settings.rows / settings.parts if settings.rows else math.inf)
 
 
 def refuse_too_large(need: int, limit: int, settings: Training) -> None:
