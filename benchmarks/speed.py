@@ -121,10 +121,10 @@ def graph_steps(found: dict) -> str:
     """A step on graphs beside plain PyTorch Geometric."""
     row, = found["rows"]
     mine, theirs = row["ms"].values()
-    return (f"GraphMAE on MUTAG, {found['batch']} graphs a step, GIN of {found['depth']} layers of {found['width']}, from data to updated weights, "
-            f"in {found['rounds']} rounds that take turns, {found['threads']} thread: {mine:.1f} ms of processor time, {theirs:.1f} ms for the same "
-            f"step with PyTorch Geometric's layers and loader; ratio {ranged(row['ratio'])}. The authors' code is on DGL, which has no build "
-            "for this torch.")
+    return (f"GraphMAE on MUTAG, {found['batch']} graphs a step, GIN of {found['depth']} layers of {found['width']}, from data to updated "
+            f"weights, in {found['rounds']} rounds that take turns, {found['threads']} thread: {mine:.1f} ms of processor time, "
+            f"{theirs:.1f} ms for the same step with PyTorch Geometric's layers and loader; ratio {ranged(row['ratio'])}. The authors' code "
+            "is on DGL, which has no build for this torch.")
 
 
 def messages(found: dict) -> str:
@@ -139,8 +139,7 @@ def neighbours(found: dict) -> str:
     """The radius graph over sizes."""
     rows = [[row["molecules"], f"{row['atoms']:,}", "yes" if row["periodic"] else "no", f"{row['edges']:,}", row["ms"], row["us an atom"],
              row["bytes an atom"], row.get("ase ms", "")] for row in found["rows"]]
-    return (f"Within {found['cutoff']:g} angstrom at {found['density']:g} atoms a cubic angstrom; {found['timed']}. Cost and memory an atom stay as "
-            "they are while systems grow.\n\n"
+    return (f"Within {found['cutoff']:g} angstrom at {found['density']:g} atoms a cubic angstrom; {found['timed']}.\n\n"
             + table(["systems", "atoms", "periodic", "edges", "ms", "us an atom", "bytes an atom at the peak", "ASE, ms"], rows))
 
 
