@@ -123,8 +123,8 @@ def graph_steps(found: dict) -> str:
     mine, theirs = row["ms"].values()
     return (f"GraphMAE on MUTAG, {found['batch']} graphs a step, GIN of {found['depth']} layers of {found['width']}, from data to updated "
             f"weights, in {found['rounds']} rounds in turn, {found['threads']} thread: {mine:.1f} ms of processor time, "
-            f"{theirs:.1f} ms for the same step with PyTorch Geometric's layers and loader; ratio {ranged(row['ratio'])}. The authors' code "
-            "is on DGL, which has no build for this torch.")
+            f"{theirs:.1f} ms for the same step with PyTorch Geometric's layers and loader; ratio {ranged(row['ratio'])}. The authors' "
+            "code is on DGL, which has no build for this torch.")
 
 
 def messages(found: dict) -> str:
