@@ -23,9 +23,8 @@ from pathlib import Path
 import torch
 from rows import write
 
-from unveil.kinds.image import Image
-from unveil.kinds.signal import Signal
 from unveil.recipes.check import TABLES, find
+from unveil.recipes.fit import ways
 from unveil.testing import Cell, bits
 from unveil.training import log
 from unveil.training.lock import NAME, alone
@@ -33,7 +32,6 @@ from unveil.training.lock import NAME, alone
 STEPS, EVERY = 12, 2
 SYNCS = 2 * (1 + 2 * STEPS // EVERY + 1)  # of file and folder each: the log at the start, a checkpoint and its hash, the table
 WHERE = ("step", "write", "anywhere")
-KINDS = {"image": Image(size=16), "signal": Signal(window=32)}
 TIMES = ("seconds", "cpu_seconds", "waited", "samples_per_second")
 
 
@@ -53,10 +51,10 @@ class Point:
 
 
 def cells(methods: list[str]) -> dict[str, Cell]:
-    """Every tiny cell of the methods by name: kinds and encoders as each can take."""
-    return {f"{method} {encoder} {kind}": Cell(find("method", method), KINDS[kind], find("encoder", encoder))
-            for method in methods for encoder in TABLES["encoder"] for kind in KINDS
-            if encoder != "pretrained" and find("method", method).needs <= find("encoder", encoder).supports}
+    """Every tiny cell of the methods by name: kinds and encoders as they go together."""
+    return {f"{method} {encoder} {kind}": Cell(find("method", method), find("kind", kind)(**(find("kind", kind).tiny | settings)),
+                                              find("encoder", encoder))
+            for method in methods for kind in TABLES["kind"] for encoder, settings in ways(kind, method) if encoder != "pretrained"}
 
 
 def run(cell: Cell, folder: Path, point: Point | None = None, ready: Callable[[], None] = lambda: None) -> None:

@@ -11,10 +11,10 @@ from pair import Job, distances, work
 from test_pair import CLOSE, pair  # noqa: F401
 
 JOBS = [Job(method, "gin", "graph") for method in ("graphmae", "graphcl", "infograph", "simclr", "vicreg", "byol", "lejepa", "dino")]
-JOBS += [Job(method, "hierarchical", "hierarchy") for method in ("hi-gmae", "graph-jepa", "infograph")]
+JOBS += [Job(method, "hierarchical", "graph") for method in ("hi-gmae", "graph-jepa", "infograph")]
 JOBS += [Job("graphmae", "gin", "graph", dict(ratio=0.3, replaced=0.4, power=2.0)), Job("infograph", "gin", "graph", dict(prior=0.1)),
-         Job("hi-gmae", "hierarchical", "hierarchy", dict(masks="independent", recovery="compounded", until=1.0)),
-         Job("graph-jepa", "hierarchical", "hierarchy", dict(target="features"))]
+         Job("hi-gmae", "hierarchical", "graph", dict(masks="independent", recovery="compounded", until=1.0)),
+         Job("graph-jepa", "hierarchical", "graph", dict(target="features"))]
 JOBS += [replace(job, sharded=True) for job in JOBS[:3] + JOBS[8:10]]
 FAULTY = [replace(job, fault=f"{where} {fault}") for fault in ("not reduced", "times world") for where, jobs in
           {"sum": [JOBS[0], JOBS[8], JOBS[9]], "gather": [JOBS[1], JOBS[2]]}.items() for job in jobs]
