@@ -59,7 +59,8 @@ def test_pretrain_judges_and_leaves_a_report(home, capsys):
     assert held.keys() == {"folder", "status", "rows", "data", "report"} and held["status"] == "finished"
     assert {row["features"] for row in held["rows"]} == {"encoder", "random init", "raw + PCA", "statistics"}
     assert all(row.keys() == ROW for row in held["rows"])
-    assert held["data"].keys() == {"samples", "shape", "channels", "classes", "groups", "faults", "notes", "split", "train", "test"}
+    assert held["data"].keys() == {"samples", "looks", "shape", "channels", "classes", "groups", "faults", "notes", "split", "train",
+                                   "test"}
 
 
 def test_settings_may_stand_anywhere(home, capsys):

@@ -55,6 +55,11 @@ def home(tmp_path_factory):
     recordings(folder / "recordings", rows=400)
     labels = np.arange(40) % 2
     np.savez(folder / "features.npz", x=np.random.default_rng(0).normal(size=(40, 5)) + labels[:, None])
+    (folder / "molecules.smi").write_text("".join(f"{'C' * (1 + i % 7)}{end}\n" for i in range(20) for end in ("O", "N", "Cl")))
+    (folder / "structures").mkdir()
+    for i in range(24):
+        atoms = "".join(f"{name} {i / 10} {1.1 * at} 0\n" for at, name in enumerate("CON"))
+        (folder / "structures" / f"{i}.xyz").write_text(f"3\nProperties=species:S:1:pos:R:3 energy={-i}.5\n{atoms}")
     (folder / "y.csv").write_text("label\n" + "".join("ab"[label] + "\n" for label in labels))
     return folder
 
@@ -68,8 +73,8 @@ def here(home, monkeypatch):
 def tiny(given) -> list[str]:
     """Settings, after those of a page, that make a command of ``unveil pretrain`` tiny."""
     kind = given.kind or (builtin.TABLE[given.data].kind if given.data in builtin.TABLE else None)
-    kind = kind or ("signal" if given.data.startswith("recordings") else "image")
-    method = given.method or "simclr"
+    kind = kind or {"recordings/": "signal", "molecules.smi": "graph", "structures/": "atoms"}.get(given.data, "image")
+    method = given.method or find("kind", kind).method
     encoder = given.encoder or from_file(method, kind, "small")["encoder"]["name"]
     known = {"kind": find("kind", kind), "encoder": find("encoder", encoder), "method": find("method", method), "train": Training}
     words = ["--frozen", "--budgets", "1", *(["--budget", "1s"] if given.budget else [])]

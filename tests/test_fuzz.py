@@ -12,7 +12,6 @@ import pytest
 from broken import READERS, Case, corpus
 from broken.watched import Watched, unclear
 
-
 NEEDS = {"hub": ["datasets"], "molecules": ["rdkit"], "networks": ["networkx"], "structures": ["ase"]}
 
 

@@ -36,8 +36,9 @@ PUBLISHED = [tuple(name.split(".")[:2]) for name in FILES if "\npublished:" in (
 def test_every_published_recipe_is_planned_in_seconds_and_without_its_weights(capsys, method, kind):
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     assert main(["plan", method, "--kind", kind, "--json"]) == 0
-    assert time.perf_counter() - began < 30 and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000, "in kB"
     told = json.loads(capsys.readouterr().out)
+    most = 300_000 if told["rows"] is None else 500_000  # kB; of packed samples a small step is made in earnest
+    assert time.perf_counter() - began < 30 and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < most
     number, train = recipes.published_samples(method, kind), told["recipe"]["train"]
     assert told["samples"] == number > 0 and told["recipe"]["scale"] == "published" and told["hours"] > 0
     if told["rows"] is None:  # pictures: the networks and sets of the papers are large
@@ -86,7 +87,7 @@ def counted(cell: Cell, mixed: bool = False, **training):
     return count(blueprint(cell.build()), cell.kind, samples.spec(), settings, mixed=mixed), settings, samples
 
 
-@pytest.mark.parametrize("method", TABLES["method"])
+@pytest.mark.parametrize("method", [method for method in TABLES["method"] if ways("image", method)])
 def test_what_is_kept_is_what_a_step_in_earnest_keeps(method):
     if ways("image", method):
         cell = Cell(find("method", method), Image(size=16))

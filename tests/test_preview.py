@@ -33,8 +33,8 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("method, kind",
-                         [(method, kind) for kind in ("image", "signal") for method in TABLES["method"] if ways(kind, method)])
+@pytest.mark.parametrize("kind, method", [(kind, method) for kind in ("image", "signal") for method in TABLES["method"]
+                                          if ways(kind, method)])
 def test_every_method_can_be_previewed_on_every_kind(method, kind, place):
     given = {"kind.window": 64} if kind == "signal" else {}
     data = series() if kind == "signal" else photos(place / "photos", count=12)

@@ -43,9 +43,9 @@ class GraphJEPA(Method):
     style = True
     needs = frozenset({"rows", "hierarchy"})
     twins = {"no teacher and no stop-gradient": dict(teacher=False)}
-    tiny = dict(hidden=32, momentum=(0.9, 1.0))
+    tiny = dict(targets=3, hidden=32, momentum=(0.9, 1.0))
 
-    def __init__(self, encoder: Encoder, *, targets: Count = 3, hidden: Count = 512, momentum: tuple[Fraction, Fraction] = (0.996, 1.0),
+    def __init__(self, encoder: Encoder, *, targets: Count = 2, hidden: Count = 512, momentum: tuple[Fraction, Fraction] = (0.996, 1.0),
                  target: Literal["hyperbola", "features"] = "hyperbola", teacher: bool = True):
         super().__init__(encoder)
         if not encoder.spec.code_channels:

@@ -30,19 +30,21 @@ class GraphMAE(Method):
         power: of the error.
         remask: hide the codes of hidden nodes before decoding.
         decoder: its layer of messages.
-        asked: the hidden nodes. As broken twin the seen ones, which need only be copied.
+        asked: the hidden nodes, or as control the seen ones, which need only be copied.
+        aim: a node's own features. As broken twin those of a random node of its graph, of which its neighbours say nothing.
     """
 
     source = "arXiv 2205.10803; THUDM/GraphMAE"
     needs = frozenset({"rows", "edges"})
-    twins = {"seen nodes are asked for": dict(asked="seen")}
+    twins = {"features of any node are the aim": dict(aim="any")}
 
     def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.5, replaced: Fraction = 0.0, power: Annotated[float, Range(1)] = 1.0,
-                 remask: bool = True, decoder: Form = "gin", asked: Literal["hidden", "seen"] = "hidden"):
+                 remask: bool = True, decoder: Form = "gin", asked: Literal["hidden", "seen"] = "hidden",
+                 aim: Literal["own", "any"] = "own"):
         super().__init__(encoder)
         if "hierarchy" in encoder.supports:
             raise ValueError("it teaches nodes, so that coarser levels would stay as they are: use hi-gmae, or the encoder gin")
-        self.ratio, self.replaced, self.power, self.remask, self.asked = ratio, replaced, power, remask, asked
+        self.ratio, self.replaced, self.power, self.remask, self.asked, self.aim = ratio, replaced, power, remask, asked, aim
         self.mask_token = nn.Parameter(torch.zeros(encoder.spec.channels))
         self.between = nn.Linear(encoder.width, encoder.width, bias=False)
         self.decode = Message(decoder, encoder.width, encoder.spec.channels, edge_channels=encoder.spec.edge_channels, closing=False)
@@ -61,5 +63,6 @@ class GraphMAE(Method):
             code = code * ~hidden[:, None]
         answer = self.decode(code, Paths.of(graph, batch.valid))
         asked = hidden if self.asked == "hidden" else there & ~hidden
-        loss = scaled_cosine(answer, batch.values, self.power, asked)
+        goal = batch.values if self.aim == "own" else batch.values[random_row(there, graph, draw, batch.keys)]
+        loss = scaled_cosine(answer, goal, self.power, asked)
         return Output(loss, shown={"embedding": seen.pooled.detach()[None], "views": batch.values[None], "hidden": hidden})

@@ -40,20 +40,22 @@ class HiGMAE(Method):
         power: of the error.
         decoder: its layers of messages.
         masks: drawn at the coarsest level and copied down, or as control at every level by itself.
-        asked: the hidden nodes. As broken twin the seen ones, which need only be copied.
+        asked: the hidden nodes, or as control the seen ones, which need only be copied.
+        aim: a node's own features. As broken twin those of a random node of its graph, of which its neighbours say nothing.
     """
 
     source = "arXiv 2405.10642; LiuChuang0059/Hi-GMAE"
     needs = frozenset({"rows", "edges", "hierarchy"})
-    twins = {"seen nodes are asked for": dict(asked="seen")}
+    twins = {"features of any node are the aim": dict(aim="any")}
     tiny = dict(shown_again=0.0)  # the task grows harder while recovery lasts, which in a run of seconds reads as a loss that does not fall
 
     def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.6, replaced: Fraction = 0.05,
                  recovery: Literal["linear", "compounded"] = "linear", shown_again: Fraction = 0.8, until: Fraction = 0.25,
                  gamma: NotNegative = 1.0, epochs: Count = 25, power: Annotated[float, Range(1)] = 1.0, decoder: Form = "gin",
-                 masks: Literal["coarse-to-fine", "independent"] = "coarse-to-fine", asked: Literal["hidden", "seen"] = "hidden"):
+                 masks: Literal["coarse-to-fine", "independent"] = "coarse-to-fine", asked: Literal["hidden", "seen"] = "hidden",
+                 aim: Literal["own", "any"] = "own"):
         super().__init__(encoder)
-        self.ratio, self.replaced, self.power, self.masks, self.asked = ratio, replaced, power, masks, asked
+        self.ratio, self.replaced, self.power, self.masks, self.asked, self.aim = ratio, replaced, power, masks, asked, aim
         self.shown_again, self.until, self.gamma = shown_again, until, gamma
         self.epochs = epochs if recovery == "compounded" else None
         width, channels, known = encoder.width, encoder.spec.channels, encoder.spec.edge_channels
@@ -96,5 +98,6 @@ class HiGMAE(Method):
                 answer = answer[levels[number].parent] + codes[number].local * ~hidden[number][:, None]
             answer = self.decode[number](answer, Paths.of(levels[number], codes[number].valid))
         asked = hidden[0] if self.asked == "hidden" else there[0] & ~hidden[0]
-        loss = scaled_cosine(answer, batch.values, self.power, asked)
+        goal = batch.values if self.aim == "own" else batch.values[random_row(there[0], batch.graph, draw, batch.keys)]
+        loss = scaled_cosine(answer, goal, self.power, asked)
         return Output(loss, shown={"embedding": seen.pooled.detach()[None], "views": batch.values[None], "hidden": hidden[0]})

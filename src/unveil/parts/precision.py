@@ -9,6 +9,17 @@ import torch
 from torch import Tensor
 
 
+def bfloat16_pays(device: str, packed: bool) -> bool:
+    """Whether mixed precision in bfloat16 is worth it on this machine's ``device``.
+
+    On a CPU it is where the processor computes in it, and batches have one shape: a product in bfloat16 is prepared for its shape and kept,
+    so that packed samples, of which every batch has another number of rows, take time for it at every step and ever more memory.
+    """
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported() and not packed
+
+
 def wide(x: Tensor) -> Tensor:
     """``x`` in float32, or as it is where it is float64."""
     return x if x.dtype == torch.float64 else x.float()

@@ -213,7 +213,8 @@ def run_study(study: Study, *, seeds: int | None = None, arms: Sequence[str] | N
         side_by_side(_run_fold, tasks, [task[-1].name for task in tasks], min(jobs, len(tasks)), say)
     for number, (arm, seed) in enumerate(missing):
         say(f"{study.name}: {arm}, seed {seed}, {number + 1} of {len(missing)}")
-        made[arm, seed] = _run_arm(study, arm, seed, runs / study.name, show, say)
+        row = _run_arm(study, arm, seed, runs / study.name, show, say)
+        made[arm, seed] = json.loads(json.dumps(row))  # as it is found on disk the next time
         write_json(results / study.name / f"{_file_name(arm)}-s{seed}.json", made[arm, seed])
     return [made[one] for one in chosen]
 

@@ -130,7 +130,7 @@ def _start(x: Tensor, y: Tensor, classes: int, costs: Tensor, weight: Tensor | N
 
 
 def _axes(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and eigenvectors. In float32 LAPACK gives up on some matrices whose rank is far below their size; in float64 it does not."""
+    """Eigenvalues and eigenvectors. In float32 LAPACK gives up on some matrices of low rank; in float64 it does not."""
     try:
         return torch.linalg.eigh(gram)
     except torch.linalg.LinAlgError:

@@ -16,6 +16,7 @@ from unveil.contracts import Batch, Count, Encoder, Fraction, NotNegative, Posit
 from unveil.data.order import stream
 from unveil.data.samples import Samples
 from unveil.parts.noise import row_error, shaken
+from unveil.parts.precision import bfloat16_pays
 from unveil.parts.schedules import warmup_cosine
 from unveil.parts.vectors import VectorHead
 from unveil.randomness import Generator, key
@@ -88,7 +89,7 @@ def train_on_labels(encoder: Encoder, samples: Samples, goal: Goal, kind, settin
     goal, views = goal.fitted(samples), settings.views(kind)
     wanted = goal.wanted(samples).to(device)
     size = min(settings.batch, len(samples))
-    bf16 = torch.cuda.is_bf16_supported() if wanted.is_cuda else torch.cpu._is_avx512_bf16_supported()
+    bf16 = bfloat16_pays(wanted.device.type, samples.packed)
     total = max(settings.steps, round(settings.epochs * len(samples) / size))
     for part in moving:
         part.train()

@@ -14,6 +14,7 @@ from torch.utils import _pytree
 from unveil.contracts import Method, Output
 from unveil.errors import Unusable
 from unveil.parts.distributed import whole
+from unveil.parts.precision import bfloat16_pays
 from unveil.training import optimiser
 from unveil.training.settings import Training
 
@@ -28,7 +29,7 @@ def compiled(settings: Training, device: torch.device) -> bool:
     return settings.compile == "yes" or (settings.compile == "auto" and device.type == "cuda")
 
 
-def fabric(settings: Training) -> Fabric:
+def fabric(settings: Training, packed: bool = False) -> Fabric:
     """Of as many processes as the settings say, not launched yet.
 
     Raises:
@@ -40,17 +41,17 @@ def fabric(settings: Training) -> Fabric:
             raise Unusable(f"--train.strategy fsdp needs torch 2.7 or newer; this is {torch.__version__}")
         strategy = ModelParallelStrategy(shard, data_parallel_size=settings.processes, tensor_parallel_size=1)
     try:
-        return Fabric(accelerator="auto", devices=settings.devices, num_nodes=settings.nodes, plugins=precision(settings),
+        return Fabric(accelerator="auto", devices=settings.devices, num_nodes=settings.nodes, plugins=precision(settings, packed),
                       strategy=strategy)
     except (ValueError, RuntimeError) as why:
         raise Unusable(f"cannot run {settings.devices} processes on {settings.nodes} machines: {why}") from why
 
 
-def precision(settings: Training) -> Precision:
-    """That of the settings; ``"auto"`` is bfloat16 where this machine computes in it."""
+def precision(settings: Training, packed: bool = False) -> Precision:
+    """That of the settings; ``"auto"`` is bfloat16 where it pays."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    fast = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
-    return _Bfloat16("bf16-mixed", device) if settings.precision == "bf16" or (settings.precision == "auto" and fast) else Precision()
+    mixed = settings.precision == "bf16" or (settings.precision == "auto" and bfloat16_pays(device, packed))
+    return _Bfloat16("bf16-mixed", device) if mixed else Precision()
 
 
 class _Bfloat16(MixedPrecision):

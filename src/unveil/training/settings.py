@@ -28,7 +28,7 @@ class Training:
         decay: weight decay at the start and at the end, along a cosine.
         betas: of AdamW.
         clip: largest norm of the gradient; 0 does not clip.
-        precision: ``"auto"`` is bf16 where the device computes in it, else float32.
+        precision: ``"auto"`` is bf16 where the device computes in it, and on a CPU where samples have one shape; else float32.
         devices: processes on each machine, one a GPU where there are any; as many as torchrun or Slurm has started, where one has.
         nodes: machines; more than one need torchrun or Slurm.
         strategy: of several processes: ``"ddp"`` keeps all weights on each, ``"fsdp"`` cuts weights, teachers and the optimiser's state

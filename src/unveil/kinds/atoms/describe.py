@@ -78,7 +78,7 @@ def distances(batch: Batch, elements: list[int]) -> Tensor:
     apart = vectors.double().norm(dim=1, keepdim=True)
     centre = torch.linspace(0.8, CUTOFF - 0.2, CENTRES, dtype=apart.dtype, device=apart.device)
     width = float(centre[1] - centre[0])
-    bell = (-0.5 * ((apart - centre) / width).square()).exp() - 0.01  # it ends: a tail of 1e-9 would count as much as any, once standardised
+    bell = (-0.5 * ((apart - centre) / width).square()).exp() - 0.01  # a tail of 1e-9 would count as much as any, standardised
     smooth = bell.clamp_min(0) * (0.5 + 0.5 * (math.pi * apart / CUTOFF).cos()) / 2
     summed = smooth.new_zeros(len(batch) * pairs, CENTRES).index_add_(0, at, smooth).view(len(batch), -1)
     return torch.where(repeats(batch), summed / counted(batch)[:, None].clamp_min(1), summed).float()
