@@ -31,16 +31,16 @@ class GraphMAE(Method):
         remask: hide the codes of hidden nodes before decoding.
         decoder: its layer of messages.
         asked: the hidden nodes, or as control the seen ones, which need only be copied.
-        aim: a node's own features. As broken twin those of a random node of its graph, of which its neighbours say nothing.
+        aim: a node's own features. As broken twin those of a node of another graph of the batch, of which nothing here tells.
     """
 
     source = "arXiv 2205.10803; THUDM/GraphMAE"
     needs = frozenset({"rows", "edges"})
-    twins = {"features of any node are the aim": dict(aim="any")}
+    twins = {"the aim is of another graph": dict(aim="another")}
 
     def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.5, replaced: Fraction = 0.0, power: Annotated[float, Range(1)] = 1.0,
                  remask: bool = True, decoder: Form = "gin", asked: Literal["hidden", "seen"] = "hidden",
-                 aim: Literal["own", "any"] = "own"):
+                 aim: Literal["own", "another"] = "own"):
         super().__init__(encoder)
         if "hierarchy" in encoder.supports:
             raise ValueError("it teaches nodes, so that coarser levels would stay as they are: use hi-gmae, or the encoder gin")
@@ -63,6 +63,6 @@ class GraphMAE(Method):
             code = code * ~hidden[:, None]
         answer = self.decode(code, Paths.of(graph, batch.valid))
         asked = hidden if self.asked == "hidden" else there & ~hidden
-        goal = batch.values if self.aim == "own" else batch.values[random_row(there, graph, draw, batch.keys)]
+        goal = batch.values if self.aim == "own" else batch.values.roll(len(batch.values) // 2, 0)
         loss = scaled_cosine(answer, goal, self.power, asked)
         return Output(loss, shown={"embedding": seen.pooled.detach()[None], "views": batch.values[None], "hidden": hidden})

@@ -41,19 +41,19 @@ class HiGMAE(Method):
         decoder: its layers of messages.
         masks: drawn at the coarsest level and copied down, or as control at every level by itself.
         asked: the hidden nodes, or as control the seen ones, which need only be copied.
-        aim: a node's own features. As broken twin those of a random node of its graph, of which its neighbours say nothing.
+        aim: a node's own features. As broken twin those of a node of another graph of the batch, of which nothing here tells.
     """
 
     source = "arXiv 2405.10642; LiuChuang0059/Hi-GMAE"
     needs = frozenset({"rows", "edges", "hierarchy"})
-    twins = {"features of any node are the aim": dict(aim="any")}
+    twins = {"the aim is of another graph": dict(aim="another")}
     tiny = dict(shown_again=0.0)  # the task grows harder while recovery lasts, which in a run of seconds reads as a loss that does not fall
 
     def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.6, replaced: Fraction = 0.05,
                  recovery: Literal["linear", "compounded"] = "linear", shown_again: Fraction = 0.8, until: Fraction = 0.25,
                  gamma: NotNegative = 1.0, epochs: Count = 25, power: Annotated[float, Range(1)] = 1.0, decoder: Form = "gin",
                  masks: Literal["coarse-to-fine", "independent"] = "coarse-to-fine", asked: Literal["hidden", "seen"] = "hidden",
-                 aim: Literal["own", "any"] = "own"):
+                 aim: Literal["own", "another"] = "own"):
         super().__init__(encoder)
         self.ratio, self.replaced, self.power, self.masks, self.asked, self.aim = ratio, replaced, power, masks, asked, aim
         self.shown_again, self.until, self.gamma = shown_again, until, gamma
@@ -98,6 +98,6 @@ class HiGMAE(Method):
                 answer = answer[levels[number].parent] + codes[number].local * ~hidden[number][:, None]
             answer = self.decode[number](answer, Paths.of(levels[number], codes[number].valid))
         asked = hidden[0] if self.asked == "hidden" else there[0] & ~hidden[0]
-        goal = batch.values if self.aim == "own" else batch.values[random_row(there[0], batch.graph, draw, batch.keys)]
+        goal = batch.values if self.aim == "own" else batch.values.roll(len(batch.values) // 2, 0)
         loss = scaled_cosine(answer, goal, self.power, asked)
         return Output(loss, shown={"embedding": seen.pooled.detach()[None], "views": batch.values[None], "hidden": hidden[0]})

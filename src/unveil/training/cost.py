@@ -32,7 +32,7 @@ class Weights:
         rest: of what the method trains beside it.
         teacher: of copies that follow.
         units: of those that are trained, in repeated parts: in shards these are put together twice a step.
-        buffers: values that are kept and not trained, such as running statistics.
+        buffers: values that are kept and not trained, such as running statistics and frozen tables.
     """
 
     encoder: int
@@ -68,8 +68,9 @@ def weights_of(method: Method) -> Weights:
     encoder = sum(trained.get(id(p), 0) for p in method.encoder.parameters())
     teachers = {id(p): p.numel() for part in method.modules() if isinstance(part, Teacher) for p in part.parameters()}
     units = {id(p): trained[id(p)] for unit in method.units() for p in unit.parameters() if id(p) in trained}
+    frozen = sum(p.numel() for p in method.parameters() if id(p) not in trained and id(p) not in teachers)
     return Weights(encoder, sum(trained.values()) - encoder, sum(teachers.values()), sum(units.values()),
-                   sum(x.numel() for x in method.buffers()))
+                   sum(x.numel() for x in method.buffers()) + frozen)
 
 
 def count(method: Method, kind, spec: Spec, settings: Training, *, mixed: bool, some: tuple[Batch, float] | None = None) -> Cost:
