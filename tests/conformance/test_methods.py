@@ -28,7 +28,8 @@ CELLS = [(method, encoder, kind) for method, first, _, kind in FIRST
 HOMES = {case[0]: case for case in [*CELLS[::-1], *(case for case in CELLS[::-1] if case[2] == HOME)]}
 TWINS = [(*case, twin) for method, case in HOMES.items() for twin in find("method", method).twins]
 KNOWN: dict[tuple[str, ...], str] = {
-    ("dino", "conv", "image", ""): "0.55 -> 1.00, 0.81 -> 0.91, 0.69 -> 0.89: gain 0.253 is 2.5 standard errors, seeds start too far apart"}
+    ("dino", "conv", "image", ""): "0.55 -> 1.00, 0.81 -> 0.91, 0.69 -> 0.89: gain 0.253 is 2.5 standard errors, seeds start too far apart",
+    ("graph-jepa", "hierarchical", "graph", ""): "0.64 -> 0.75, 0.65 -> 0.70, 0.72 -> 0.73: gain 0.052 is 1.5 standard errors"}
 
 
 def cell(method: str, encoder: str, kind: str, **training) -> Cell:
@@ -37,7 +38,7 @@ def cell(method: str, encoder: str, kind: str, **training) -> Cell:
 
 def marked(cases: list[tuple[str, ...]]) -> list:
     """Cases with what is known not to pass, which must go on not passing until its line is taken out."""
-    known = lambda case: [pytest.mark.xfail(reason=KNOWN[case], strict=True)] if case in KNOWN else []
+    known = lambda case: [pytest.mark.xfail(reason=KNOWN[whole], strict=True)] if (whole := (*case, "")[:4]) in KNOWN else []
     return [pytest.param(*case, id="-".join(case), marks=known(case)) for case in cases]
 
 

@@ -34,6 +34,7 @@ class GraphCL(Method):
     source = "arXiv 2010.13902; Shen-Lab/GraphCL"
     needs = frozenset({"rows"})
     twins = {"the partner is of another graph": dict(partner="another")}
+    tiny = dict(changes=("nodes", "noise"))  # a fifth of a dozen nodes is two, which say little of a graph
 
     def __init__(self, encoder: Encoder, *, temperature: Positive = 0.2, changes: tuple[Change, ...] = ("nodes", "subgraph", "noise"),
                  partner: Literal["own", "another"] = "own"):
