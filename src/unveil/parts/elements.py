@@ -16,7 +16,7 @@ class Elements(nn.Module):
     """Tokens of packed atoms. Their ``raw`` holds the atomic number; ``graph.edges`` join atoms closer than the cutoff, also through the
     walls of a periodic cell, and ``graph.edge_values (E, 3)`` lead from the one to the other.
 
-    Finding neighbours waits for the device once: how many there are depends on the places.
+    Finding neighbours waits for the device, how many there are depends on the places: once for open systems of up to 96 atoms.
 
     Args:
         width: D.
