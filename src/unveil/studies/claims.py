@@ -101,10 +101,19 @@ def _beside(study: Study) -> list[tuple[str, str | None]]:
     return list(dict.fromkeys([*frozen, *((control, None if task == study.task else task) for control, task in more)]))
 
 
+def _missing(study: Study, rows: list[dict]) -> int:
+    """Runs that the study asks for and that are not made yet."""
+    made = {(row["arm"], row["seed"]) for row in rows}
+    return sum((arm, seed) not in made for arm in study.arms for seed in range(study.seeds))
+
+
 def _claim(study: Study, rows: list[dict]) -> list[str]:
     """The claim, its verdict, and in what the arms differ."""
     if not study.claim:
         return []
+    if missing := _missing(study, rows):
+        return [f"**Claim.** {study.claim}", "", f"**No verdict yet**: {missing} of {len(study.arms) * study.seeds} runs are not made; "
+                f"`unveil reproduce {study.name}` goes on with them.", ""]
     found = verdicts(study, rows)
     lines = [f"**Claim.** {study.claim}", "", f"**Verdict: {overall(found) if found else 'none yet'}.**", ""]
     lines += [f"- {verdict.about}: **{verdict.word}**. {verdict.why}." for verdict in found]
@@ -154,7 +163,8 @@ def claims_table(results: Path) -> list[str]:
     """One line a claim and kind of data, with what is to be said of it here."""
     lines = ["| claim | study | verdict here | in parts |", "|---|---|---|---|"]
     for study in map(load_study, study_names()):
-        if study.claim and (found := verdicts(study, rows_of(results, study.name))):
+        rows = rows_of(results, study.name)
+        if study.claim and not _missing(study, rows) and (found := verdicts(study, rows)):
             ours = " (our reconstruction)" if find("method", study.arms[study.arm]["method"]).style else ""
             parts = "; ".join(f"{verdict.about}: {verdict.word}" for verdict in found)
             lines.append(f"| {study.claim} | `{study.name}` | **{overall(found)}**{ours} | {parts} |")
