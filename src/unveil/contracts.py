@@ -167,9 +167,9 @@ class Encoder(nn.Module):
     Attributes:
         reads: what a kind must offer: ``"grid"`` (dense samples), ``"edges"``, ``"places"`` or ``"hierarchy"`` (packed ones).
         supports: of ``"keep"`` (drops tokens), ``"layers"`` (returns hidden layers), ``"tokens"`` (local features on the
-            token grid that a mask sampler sees), ``"rows"`` (a local feature a row of packed samples), ``"edges"`` (messages go along
-            them), ``"hierarchy"`` (``levels`` of them, and ``hide`` a level), ``"condition"`` (a vector a sample, seen by every layer), ``"vectors"``.
-        waits: why its search for neighbours waits for the device, once a pass; empty for an encoder that never waits.
+            token grid that a mask sampler sees), ``"rows"`` (a local feature a row of packed samples), ``"edges"`` (messages go
+            along them), ``"hierarchy"`` (``levels`` of them, and ``hide`` a level), ``"condition"`` (a vector a sample, seen by
+            every layer), ``"vectors"``.
         width: length of a feature vector.
         depth: number of layers that ``layers`` may name, for encoders that support it.
         patch_values: number of raw values that a token covers, for encoders that support tokens.
