@@ -170,6 +170,7 @@ class Encoder(nn.Module):
             token grid that a mask sampler sees), ``"rows"`` (a local feature a row of packed samples), ``"edges"`` (messages go
             along them), ``"hierarchy"`` (``levels`` of them, and ``hide`` a level), ``"condition"`` (a vector a sample, seen by
             every layer), ``"vectors"``.
+        waits: why its search for neighbours waits for the device, once a pass; empty for an encoder that never waits.
         width: length of a feature vector.
         depth: number of layers that ``layers`` may name, for encoders that support it.
         patch_values: number of raw values that a token covers, for encoders that support tokens.
