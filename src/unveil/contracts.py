@@ -63,9 +63,6 @@ class Spec:
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()})
 
 
-ROWS = 1 << 24  # more rows than a packed sample has: keys of rows never meet
-
-
 @dataclass
 class Batch:
     """Samples on their way through. Labels are never in it.
@@ -121,7 +118,12 @@ class Batch:
     @property
     def row_keys(self) -> Tensor:
         """Of packed samples ``(sum N)`` int64: what draws for a row are keyed by, whatever batch its sample is in."""
-        return self.keys[self.graph.sample] * ROWS + self.graph.place
+        return self.graph.row_keys(self.keys)
+
+    @property
+    def there(self) -> Tensor:
+        """Of packed samples bool ``(sum N)``: rows that no view took away."""
+        return torch.ones_like(self.graph.sample, dtype=torch.bool) if self.valid is None else self.valid
 
     def one(self, number: int) -> Tensor | Batch:
         """A sample as its kind draws it: its values ``(C, *shape)``, or for packed samples a batch of it alone. It waits for the device."""

@@ -9,6 +9,8 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+ROWS = 1 << 24  # more rows than a packed sample has: keys of rows never meet
+
 
 @dataclass
 class Graph:
@@ -46,11 +48,26 @@ class Graph:
         return replace(self, **changed, coarser=self.coarser and self.coarser.map(change))
 
     @property
-    def place(self) -> Tensor:
-        """``(sum N)`` int64: number of a row within its sample."""
+    def first(self) -> Tensor:
+        """``(count,)`` int64: the first row of each sample."""
         sizes = torch.zeros(self.count, dtype=torch.long, device=self.sample.device).index_add_(
             0, self.sample, torch.ones_like(self.sample))
-        return torch.arange(len(self.sample), device=self.sample.device) - (sizes.cumsum(0) - sizes)[self.sample]
+        return sizes.cumsum(0) - sizes
+
+    @property
+    def place(self) -> Tensor:
+        """``(sum N)`` int64: number of a row within its sample."""
+        return torch.arange(len(self.sample), device=self.sample.device) - self.first[self.sample]
+
+    def row_keys(self, keys: Tensor) -> Tensor:
+        """``(sum N)`` int64: what draws for a row are keyed by, whatever batch its sample is in; ``keys (count,)`` are the samples'."""
+        return keys[self.sample] * ROWS + self.place
+
+    def ranks(self, x: Tensor) -> Tensor:
+        """Place ``(sum N)`` of every row within its sample when rows go by ``x (sum N)``, smallest first, of equal ones the first."""
+        order = x.argsort(stable=True)
+        order = order[self.sample[order].argsort(stable=True)]
+        return torch.empty_like(order).scatter_(0, order, self.place)
 
     def take(self, index: Tensor) -> Graph:
         """The rows at ``index (M,)``, ascending. Edges and coarser levels speak of all rows, so they are left out."""

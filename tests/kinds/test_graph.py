@@ -16,7 +16,7 @@ from unveil.data.records import Records, Unreadable
 from unveil.errors import Unusable
 from unveil.kinds.graph import Graph
 from unveil.kinds.graph.describe import circles
-from unveil.kinds.graph.view import edges_there, there
+from unveil.kinds.graph.view import edges_there
 from unveil.randomness import Generator
 from unveil.testing.kinds import check_views
 
@@ -114,9 +114,9 @@ def test_levels_are_offered_and_their_share_is_noted():
 
 def test_shares_of_nodes_edges_and_features_are_as_asked():
     kind, batch = batch_of(*[chain(40, seed=i) for i in range(200)])
-    dropped = there(view(kind, batch, area=(0.9, 0.9)))
+    dropped = view(kind, batch, area=(0.9, 0.9)).there
     assert torch.zeros(200).index_add_(0, batch.graph.sample, dropped.float()).eq(36).all()
-    shares = torch.zeros(200).index_add_(0, batch.graph.sample, there(view(kind, batch, area=(0.2, 0.8))).float()) / 40
+    shares = torch.zeros(200).index_add_(0, batch.graph.sample, view(kind, batch, area=(0.2, 0.8)).there.float()) / 40
     assert shares.min() < 0.25 and shares.max() > 0.75 and abs(shares.mean() - 0.5) < 0.04
     strong = view(kind, batch, strength=1.0)
     assert abs(edges_there(strong.graph).float().mean() - 0.9) < 0.01
@@ -128,9 +128,9 @@ def test_shares_of_nodes_edges_and_features_are_as_asked():
 
 def test_uneven_shares_of_small_graphs_are_kept_on_average():
     kind, batch = batch_of(*[chain(5, seed=i) for i in range(2000)])
-    kept = torch.zeros(2000).index_add_(0, batch.graph.sample, there(view(kind, batch, area=(0.5, 0.5))).float())
+    kept = torch.zeros(2000).index_add_(0, batch.graph.sample, view(kind, batch, area=(0.5, 0.5)).there.float())
     assert set(kept.tolist()) == {2.0, 3.0} and abs(kept.mean() - 2.5) < 0.05
-    assert there(view(kind, batch, area=(0.01, 0.01))).float().sum() == 2000, "a node of each is always left"
+    assert view(kind, batch, area=(0.01, 0.01)).there.float().sum() == 2000, "a node of each is always left"
 
 
 def test_both_directions_of_an_edge_are_dropped_together():
@@ -150,7 +150,7 @@ def pieces(batch: Batch) -> list[int]:
     """Number of connected parts of what is left of each sample."""
     found = []
     for one in (batch.one(i) for i in range(len(batch))):
-        nodes = set(there(one).nonzero()[:, 0].tolist())
+        nodes = set(one.there.nonzero()[:, 0].tolist())
         edges, count = one.graph.edges[:, edges_there(one.graph)].T.tolist(), 0
         while nodes:
             reached, count = {nodes.pop()}, count + 1
@@ -169,7 +169,7 @@ def test_a_small_view_is_one_piece_and_a_large_one_lacks_nodes_here_and_there():
 
 def test_pieces_differ_from_view_to_view():
     kind, batch = batch_of(*[tree(i, 30) for i in range(100)])
-    times = sum(there(view(kind, batch, number, area=(0.2, 0.2))).float() for number in range(50)) / 50
+    times = sum(view(kind, batch, number, area=(0.2, 0.2)).there.float() for number in range(50)) / 50
     assert abs(times.mean() - 0.2) < 0.01 and times.max() < 0.95 and (times > 0).float().mean() > 0.95
 
 
@@ -177,7 +177,7 @@ def test_a_piece_goes_on_elsewhere_where_its_component_is_too_small():
     torn = graph(40, [(2 * i, 2 * i + 1) for i in range(20)])
     kind, batch = batch_of(torn, chain(200))
     seen = view(kind, batch, area=(0.45, 0.45))
-    assert torch.zeros(2).index_add_(0, batch.graph.sample, there(seen).float()).tolist() == [18, 90]
+    assert torch.zeros(2).index_add_(0, batch.graph.sample, seen.there.float()).tolist() == [18, 90]
     assert pieces(seen)[0] <= 10, "pairs are taken whole"
     assert pieces(seen)[1] <= 12, "a chain is longer than a piece grows: some pieces, not scattered nodes"
 
@@ -186,15 +186,15 @@ def test_a_view_of_a_view_counts_what_is_left():
     kind, batch = batch_of(*[chain(40, seed=i) for i in range(20)])
     first = view(kind, batch, area=(0.5, 0.5))
     second = view(kind, first, 1, area=(0.5, 0.5), strength=1.0)
-    assert torch.zeros(20).index_add_(0, batch.graph.sample, there(second).float()).eq(10).all()
-    assert not (there(second) & ~there(first)).any() and not (edges_there(second.graph) & ~edges_there(first.graph)).any()
+    assert torch.zeros(20).index_add_(0, batch.graph.sample, second.there.float()).eq(10).all()
+    assert not (second.there & ~first.there).any() and not (edges_there(second.graph) & ~edges_there(first.graph)).any()
 
 
 def test_coarser_edges_go_with_the_last_of_their_nodes():
     kind, batch = batch_of(*[chain(30, seed=i) for i in range(20)], levels=2)
     seen = view(kind, batch, area=(0.2, 0.2))
     coarser = seen.graph.coarser
-    alive = torch.zeros(len(coarser.sample)).index_add_(0, seen.graph.parent, there(seen).float()) > 0
+    alive = torch.zeros(len(coarser.sample)).index_add_(0, seen.graph.parent, seen.there.float()) > 0
     assert torch.equal(coarser.edge_valid, alive[coarser.edges].all(0)) and 0 < alive.float().mean() < 1
     assert batch.graph.coarser.edge_valid is None
 
@@ -205,7 +205,7 @@ def test_a_graph_alone_is_viewed_as_in_a_batch():
         whole = view(kind, batch, **asked)
         for number in range(10):
             alone, beside = view(kind, batch.one(number), **asked), whole.one(number)
-            assert torch.equal(there(alone), there(beside)) and torch.equal(alone.values, beside.values)
+            assert torch.equal(alone.there, beside.there) and torch.equal(alone.values, beside.values)
             assert torch.equal(edges_there(alone.graph), edges_there(beside.graph))
             assert torch.equal(edges_there(alone.graph.coarser), edges_there(beside.graph.coarser))
 
@@ -214,13 +214,13 @@ def test_a_sample_that_comes_twice_is_seen_in_two_ways():
     kind = Graph()
     samples = kind.open(records(tree(0, 40)))
     seen = view(kind, samples.batch(torch.tensor([0, 0]), torch.tensor([5, 6])), area=(0.5, 0.5))
-    assert not torch.equal(there(seen)[:40], there(seen)[40:])
+    assert not torch.equal(seen.there[:40], seen.there[40:])
 
 
 def test_graphs_without_edges_are_viewed_and_corrupted():
     kind, batch = batch_of(graph(1, []), graph(5, []), levels=2)
     seen = view(kind, batch, area=(0.3, 0.6), strength=1.0)
-    assert there(seen).sum() >= 2 and kind.statistics(seen).isfinite().all()
+    assert seen.there.sum() >= 2 and kind.statistics(seen).isfinite().all()
     for name in kind.corruptions:
         assert kind.corrupt(batch, name, 5, Generator("t")).values.isfinite().all()
     assert all(kind.draw(batch.one(i)).startswith("<svg") for i in range(2))
@@ -282,7 +282,7 @@ def test_rewired_edges_lead_elsewhere_in_both_directions():
 def test_lost_nodes_edges_and_features_are_as_many_as_stated():
     kind, batch = batch_of(*[tree(i, 30) for i in range(100)])
     for severity, share in ((1, 0.05), (5, 0.5)):
-        assert abs(1 - there(kind.corrupt(batch, "nodes", severity, Generator("t"))).float().mean() - share) < 0.03
+        assert abs(1 - kind.corrupt(batch, "nodes", severity, Generator("t")).there.float().mean() - share) < 0.03
         assert abs(1 - edges_there(kind.corrupt(batch, "edges", severity, Generator("t")).graph).float().mean() - share) < 0.03
     masked = kind.corrupt(batch, "masked", 5, Generator("t")).values
     assert abs((masked == kind.rest).all(1).float().mean() - 0.7) < 0.03
@@ -292,7 +292,7 @@ def test_lost_nodes_edges_and_features_are_as_many_as_stated():
 
 def test_the_last_node_is_never_lost():
     kind, batch = batch_of(*[graph(1, []) for _ in range(50)])
-    assert there(kind.corrupt(batch, "nodes", 5, Generator("t"))).all()
+    assert kind.corrupt(batch, "nodes", 5, Generator("t")).there.all()
 
 
 # plain features
@@ -341,7 +341,7 @@ def test_what_a_view_took_away_does_not_count():
     kind, batch = batch_of(tree(1, 20), chain(6))
     seen = view(kind, batch, area=(0.4, 0.4), strength=1.0)
     one = seen.one(0)
-    at = there(one).nonzero()[:, 0]
+    at = one.there.nonzero()[:, 0]
     number = torch.full((20,), -1)
     number[at] = torch.arange(len(at))
     left = Structure(one.values[at].numpy(), number[one.graph.edges[:, edges_there(one.graph)]].numpy())
@@ -380,7 +380,7 @@ def test_all_of_a_small_graph_is_drawn_and_what_is_gone_is_faint():
     assert whole["node"] == 25 and whole["bond"] == 24 and whole["ground"] >= 3 and "told" not in whole
     seen = view(kind, batch, area=(0.5, 0.5), strength=1.0)
     part = drawn(kind, seen.one(0))
-    assert part["node"] == int(there(seen).sum()) and part["node gone"] == 25 - part["node"]
+    assert part["node"] == int(seen.there.sum()) and part["node gone"] == 25 - part["node"]
     assert part.get("bond", 0) == int(edges_there(seen.graph).sum()) // 2 and part.get("bond", 0) + part["bond gone"] == 24
 
 

@@ -10,7 +10,26 @@ import torch
 from torch import Tensor
 
 from unveil.contracts import Batch
+from unveil.data.records import Records, Unreadable
+from unveil.errors import Unusable
 from unveil.tokens import Graph
+
+
+def usable(records: Records, checked: Callable[[Structure], Structure]) -> tuple[dict[int, Structure], dict[str, str]]:
+    """What ``checked`` makes of each record, by its number, and what was set aside, name -> reason."""
+    found, faults = {}, {}
+    for i, name in enumerate(records.names):
+        try:
+            found[i] = checked(records.load(i))
+        except Unreadable as why:
+            faults[name] = str(why)
+    return found, faults
+
+
+def none_left(records: Records, faults: dict[str, str], what: str) -> Unusable:
+    """Says why no record of a source is left."""
+    reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
+    return Unusable(f"none of the {len(records)} {what} can be used. {reasons}" if len(records) else f"there are no {what}")
 
 
 @dataclass

@@ -64,7 +64,7 @@ class GraphJEPA(Method):
     def forward(self, batch: Batch, step: Step) -> Output:
         batch, = step.view(batch)
         graph, draw = batch.graph, step.generator("patches")
-        there = torch.ones_like(graph.sample, dtype=torch.bool) if batch.valid is None else batch.valid
+        there = batch.there
         for level in _levels(batch):
             above = torch.zeros_like(level.coarser.sample).index_add_(0, level.parent, there.long())
             graph, there = level.coarser, above > 0

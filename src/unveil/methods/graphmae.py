@@ -52,7 +52,7 @@ class GraphMAE(Method):
     def forward(self, batch: Batch, step: Step) -> Output:
         batch, = step.view(batch)
         graph, draw = batch.graph, step.generator("masks")
-        there = torch.ones_like(graph.sample, dtype=torch.bool) if batch.valid is None else batch.valid
+        there = batch.there
         hidden = random_share(there, self.ratio, graph, draw, batch.keys)
         noisy = random_share(hidden, self.replaced, graph, draw, batch.keys)
         x = torch.where(hidden[:, None], self.mask_token, batch.values)

@@ -82,7 +82,7 @@ class HiGMAE(Method):
     def forward(self, batch: Batch, step: Step) -> Output:
         batch, = step.view(batch)
         draw, levels = step.generator("masks"), [batch.graph]
-        there = [torch.ones_like(batch.graph.sample, dtype=torch.bool) if batch.valid is None else batch.valid]
+        there = [batch.there]
         while levels[-1].coarser is not None:
             above = torch.zeros_like(levels[-1].coarser.sample).index_add_(0, levels[-1].parent, there[-1].long())
             levels, there = [*levels, levels[-1].coarser], [*there, above > 0]

@@ -9,25 +9,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from unveil.contracts import ROWS, Batch
+from unveil.contracts import Batch
 from unveil.randomness import Generator
 from unveil.tokens import Graph, pool
-
-
-def row_keys(keys: Tensor, graph: Graph) -> Tensor:
-    """What draws for the rows of a level are keyed by, ``(sum N)``; ``keys (B,)`` are those of the samples."""
-    return keys[graph.sample] * ROWS + graph.place
 
 
 def counted(among: Tensor, graph: Graph) -> Tensor:
     """``(count,)`` int64: of how many rows of each sample ``among (sum N)`` is true."""
     return torch.zeros(graph.count, dtype=torch.long, device=among.device).index_add_(0, graph.sample, among.long())
-
-
-def _starts(graph: Graph) -> Tensor:
-    """``(count,)``: the first row of each sample."""
-    sizes = counted(torch.ones_like(graph.sample), graph)
-    return sizes.cumsum(0) - sizes
 
 
 def random_share(among: Tensor, share: float, graph: Graph, generator: Generator, keys: Tensor) -> Tensor:
@@ -52,18 +41,16 @@ def random_share(among: Tensor, share: float, graph: Graph, generator: Generator
 def random_rows(among: Tensor, quota: Tensor, graph: Graph, generator: Generator, keys: Tensor) -> Tensor:
     """Of each sample as many random rows as ``quota (count,)`` says, or all that there are for which ``among (sum N)`` is true, as bool
     ``(sum N)``."""
-    score = generator.uniform(1, keys=row_keys(keys, graph))[:, 0].masked_fill(~among, 1.0)
-    order = (2.0 * graph.sample + score.double()).argsort(stable=True)
-    rank = torch.empty_like(order).index_copy_(0, order, torch.arange(len(order), device=order.device)) - _starts(graph)[graph.sample]
-    return among & (rank < quota[graph.sample])
+    score = generator.uniform(1, keys=graph.row_keys(keys))[:, 0].masked_fill(~among, 1.0)
+    return among & (graph.ranks(score) < quota[graph.sample])
 
 
 def random_row(among: Tensor, graph: Graph, generator: Generator, keys: Tensor) -> Tensor:
     """For every row a random one of its own sample for which ``among`` is true, ``(sum N)`` int64; it may be the row itself."""
     order = (2 * graph.sample + (~among).long()).argsort(stable=True)
     many = counted(among, graph)[graph.sample]
-    number = (generator.uniform(1, keys=row_keys(keys, graph))[:, 0] * many).long().minimum((many - 1).clamp_min(0))
-    return order[_starts(graph)[graph.sample] + number]
+    number = (generator.uniform(1, keys=graph.row_keys(keys))[:, 0] * many).long().minimum((many - 1).clamp_min(0))
+    return order[graph.first[graph.sample] + number]
 
 
 def coarsened(x: Tensor, valid: Tensor | None, graph: Graph) -> tuple[Tensor, Tensor | None]:

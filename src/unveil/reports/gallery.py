@@ -196,7 +196,7 @@ def views(held: Held) -> Markup | None:
     hidden = [" What is blank was hidden from the encoder; ", tag("b", "tinted", class_="asked"), " parts had to be predicted."]
     rows = " What is pale was hidden from the encoder, and had to be predicted."
     several = max(len(sample["views"]) for sample in found["samples"]) > 1
-    same = " It was asked to see that these are the same." if several else " What it then does to it, its card says."
+    same = " It was asked to see that these are the same." if several else f" What it then does to it, unveil list {held['method']} says."
     how = join(f"Left, a training sample; right, what {held['method']} was shown of it.",
                hidden if found["grid"] is not None else rows if found.get("hidden") else same,
                " If a view has lost what matters to you, the views are too strong.")

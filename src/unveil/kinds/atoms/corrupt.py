@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unveil.contracts import Batch
 from unveil.data.atoms import SYMBOLS
-from unveil.kinds.atoms.view import counted, moved, near, only, ranks, shaken, there
+from unveil.kinds.atoms.view import counted, moved, near, only, shaken
 from unveil.randomness import Generator
 
 LEVELS = {
@@ -33,24 +33,24 @@ def _some(batch: Batch, among: Tensor, share: float, generator: Generator) -> Te
     graph = batch.graph
     many = torch.zeros(len(batch), device=among.device).index_add_(0, graph.sample, among.float())
     wanted = torch.maximum((share * many).round(), (many > 0).float())
-    order = ranks(graph, torch.where(among, generator.uniform(1, keys=batch.row_keys)[:, 0], torch.inf))
+    order = graph.ranks(torch.where(among, generator.uniform(1, keys=batch.row_keys)[:, 0], torch.inf))
     return among & (order < wanted[graph.sample])
 
 
 def _hydrogens(batch: Batch, level: float, generator: Generator) -> Batch:
     """A sample of hydrogen alone keeps what it has."""
-    hydrogen = there(batch) & (batch.values[:, 0] == 1)
-    others = torch.zeros(len(batch), device=hydrogen.device).index_add_(0, batch.graph.sample, (there(batch) & ~hydrogen).float())
-    return only(batch, there(batch) & ~_some(batch, hydrogen & (others > 0)[batch.graph.sample], level, generator))
+    hydrogen = batch.there & (batch.values[:, 0] == 1)
+    others = torch.zeros(len(batch), device=hydrogen.device).index_add_(0, batch.graph.sample, (batch.there & ~hydrogen).float())
+    return only(batch, batch.there & ~_some(batch, hydrogen & (others > 0)[batch.graph.sample], level, generator))
 
 
 def _vacancies(batch: Batch, level: float, generator: Generator) -> Batch:
     several = (counted(batch) > 1)[batch.graph.sample]
-    return only(batch, there(batch) & ~_some(batch, there(batch) & several, level, generator))
+    return only(batch, batch.there & ~_some(batch, batch.there & several, level, generator))
 
 
 def _elements(batch: Batch, level: float, generator: Generator) -> Batch:
-    wrong = _some(batch, there(batch), level, generator)
+    wrong = _some(batch, batch.there, level, generator)
     step = 2.0 * generator.integers(0, 2, 1, keys=batch.row_keys) - 1
     step = torch.where(batch.values <= 1, 1.0, torch.where(batch.values >= len(SYMBOLS), -1.0, step))
     return replace(batch, values=batch.values + step * wrong[:, None])

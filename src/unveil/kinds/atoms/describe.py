@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unveil.contracts import Batch
 from unveil.data.atoms import SYMBOLS
-from unveil.kinds.atoms.view import counted, there
+from unveil.kinds.atoms.view import counted
 from unveil.parts.neighbours import radius_graph
 
 CUTOFF = 6.0  # angstrom
@@ -26,7 +26,7 @@ def composition(batch: Batch) -> Tensor:
     """Atoms of each element ``(B, 118)``."""
     number = batch.values[:, 0].round().long().clamp(1, len(SYMBOLS)) - 1
     at = batch.graph.sample * len(SYMBOLS) + number
-    counts = torch.zeros(len(batch) * len(SYMBOLS), device=batch.values.device).index_add_(0, at, there(batch).float())
+    counts = torch.zeros(len(batch) * len(SYMBOLS), device=batch.values.device).index_add_(0, at, batch.there.float())
     return counts.view(len(batch), -1)
 
 
@@ -53,7 +53,7 @@ def spectrum(batch: Batch) -> Tensor:
     graph = batch.graph
     longest = min(graph.longest, LARGEST)
     many = torch.zeros(len(batch), dtype=torch.long, device=batch.ids.device).index_add_(0, graph.sample, torch.ones_like(graph.sample))
-    fits = there(batch) & ((many <= LARGEST) & ~repeats(batch)[:, 0])[graph.sample]
+    fits = batch.there & ((many <= LARGEST) & ~repeats(batch)[:, 0])[graph.sample]
     at = graph.sample * longest + graph.place.clamp_max(longest - 1)
     dense = lambda x: x.new_zeros(len(batch) * longest, x.shape[1]).index_add_(0, at, x * fits[:, None]).view(len(batch), longest, -1)
     charge, where = dense(batch.values.double()), dense(batch.where.double() / BOHR)

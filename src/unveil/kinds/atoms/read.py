@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unveil.data.atoms import SYMBOLS
-from unveil.data.packed import Packed, Structure
+from unveil.data.packed import Packed, Structure, none_left, usable
 from unveil.data.records import Records, Unreadable
 from unveil.errors import Unusable
 from unveil.parts.neighbours import radius_graph
@@ -25,20 +25,14 @@ def read(records: Records) -> tuple[Packed, np.ndarray, dict[str, str]]:
     Raises:
         Unusable: where none is left.
     """
-    found, faults = {}, {}
-    for i, name in enumerate(records.names):
-        try:
-            found[i] = checked(records.load(i))
-        except Unreadable as why:
-            faults[name] = str(why)
+    found, faults = usable(records, checked)
     at = np.fromiter(found, np.int64, len(found))
     packed = Packed(list(found.values())) if found else None
     apart = touching(packed) if found else {}
     for number, why in apart.items():
         faults[records.names[at[number]]] = why
     if len(apart) == len(found):
-        reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
-        raise Unusable(f"none of the {len(records)} structures can be used. {reasons}" if len(records) else "there are no structures")
+        raise none_left(records, faults, "structures")
     if apart:
         at = np.delete(at, list(apart))
         packed = Packed([found[i] for i in at])

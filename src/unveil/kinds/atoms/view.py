@@ -13,21 +13,9 @@ from unveil.randomness import Generator
 from unveil.tokens import Graph
 
 
-def there(batch: Batch) -> Tensor:
-    """Bool ``(sum N)``: rows that no view took away."""
-    return torch.ones_like(batch.graph.sample, dtype=torch.bool) if batch.valid is None else batch.valid
-
-
-def ranks(graph: Graph, x: Tensor) -> Tensor:
-    """Place ``(sum N)`` of every row within its sample when rows go by ``x (sum N)``, smallest first, of equal ones the first."""
-    order = x.argsort(stable=True)
-    order = order[graph.sample[order].argsort(stable=True)]
-    return torch.empty_like(order).scatter_(0, order, graph.place)
-
-
 def counted(batch: Batch) -> Tensor:
     """Atoms of each sample ``(B)`` that are there."""
-    return torch.zeros(len(batch), device=batch.values.device).index_add_(0, batch.graph.sample, there(batch).float())
+    return torch.zeros(len(batch), device=batch.values.device).index_add_(0, batch.graph.sample, batch.there.float())
 
 
 def only(batch: Batch, valid: Tensor) -> Batch:
@@ -62,22 +50,22 @@ def rotations(q: Tensor) -> Tensor:
 def shaken(batch: Batch, deviation: float, generator: Generator) -> Batch:
     """Every atom moved by normal noise of ``deviation`` in angstrom."""
     noise = deviation * generator.normal(3, keys=batch.row_keys)
-    return replace(batch, where=batch.where + noise * there(batch)[:, None])
+    return replace(batch, where=batch.where + noise * batch.there[:, None])
 
 
 def near(batch: Batch, share: Tensor, generator: Generator) -> Tensor:
     """Bool ``(sum N)``: the ``share (B)`` of a sample's atoms that are nearest to a random one, at least that one; a fraction of an atom is
     drawn. In a periodic cell the nearest image counts, which in skew cells is nearly so."""
-    graph, valid = batch.graph, there(batch)
+    graph, valid = batch.graph, batch.there
     many = counted(batch)
     draws = generator.uniform(2, keys=batch.keys)
-    number = ranks(graph, (~valid).float())
+    number = graph.ranks((~valid).float())
     chosen = valid & (number == (draws[:, 0] * many).floor()[graph.sample])
     centre = torch.zeros(len(batch), 3, device=batch.where.device).index_add_(0, graph.sample, batch.where * chosen[:, None])
     apart = batch.where - centre[graph.sample]
     if graph.cell is not None:
         apart = nearest_image(apart, graph)
-    order = ranks(graph, torch.where(valid, apart.square().sum(-1), torch.inf))
+    order = graph.ranks(torch.where(valid, apart.square().sum(-1), torch.inf))
     kept = (share * many + draws[:, 1]).floor().clamp_min(1)
     return valid & (order < kept[graph.sample])
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unveil.contracts import Batch
-from unveil.kinds.graph.view import edge_keys, edges_there, only, per_sample, ranks, there, without_edges
+from unveil.kinds.graph.view import edge_keys, edges_there, only, per_sample, without_edges
 from unveil.randomness import Generator
 
 LEVELS = {
@@ -30,8 +30,8 @@ def corrupted(batch: Batch, name: str, severity: int, rest: Tensor | None, sprea
         return rewired(batch, level, generator)
     draws = generator.uniform(1, keys=batch.row_keys)
     if name == "nodes":
-        order = ranks(batch.graph, 2.0 * ~there(batch) - draws[:, 0])  # the one that would go last of all stays
-        return only(batch, there(batch) & ((draws[:, 0] >= level) | (order == 0)))
+        order = batch.graph.ranks(2.0 * ~batch.there - draws[:, 0])  # the one that would go last of all stays
+        return only(batch, batch.there & ((draws[:, 0] >= level) | (order == 0)))
     if name == "masked":
         return torch.where(draws < level, x.new_zeros(()) if rest is None else rest.to(x), x)
     noise = generator.normal(x.shape[1], keys=batch.row_keys)
@@ -40,10 +40,10 @@ def corrupted(batch: Batch, name: str, severity: int, rest: Tensor | None, sprea
 
 def rewired(batch: Batch, share: float, generator: Generator) -> Batch:
     """A share of the edges goes from its row of lower number to another row of the graph, drawn at random, in both directions."""
-    graph, keys, valid = batch.graph, edge_keys(batch), there(batch)
+    graph, keys, valid = batch.graph, edge_keys(batch), batch.there
     low = graph.edges.amin(0)
     moved = (generator.uniform(1, keys=keys)[:, 0] < share) & edges_there(graph)
-    order = ranks(graph, graph.place + (~valid) * len(valid))
+    order = graph.ranks(graph.place + (~valid) * len(valid))
     sizes = torch.zeros(graph.count, dtype=torch.long, device=low.device).index_add_(0, graph.sample, torch.ones_like(graph.sample))
     first = (sizes.cumsum(0) - sizes)[graph.sample]
     row_of = torch.empty_like(order).scatter_(0, first + order, torch.arange(len(order), device=low.device))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from unveil.contracts import Batch
-from unveil.kinds.graph.view import edges_there, per_sample, there
+from unveil.kinds.graph.view import edges_there, per_sample
 from unveil.randomness import mix
 
 WIDTH = 1024  # places that colours are hashed to
@@ -29,7 +29,7 @@ def circles(batch: Batch, steps: Tensor | None, rounds: int = ROUNDS, width: int
         rounds: of refinement.
         width: places.
     """
-    graph, alive, valid = batch.graph, there(batch), edges_there(batch.graph)
+    graph, alive, valid = batch.graph, batch.there, edges_there(batch.graph)
     colour = _hashed(batch.values if steps is None else batch.values / steps.to(batch.values))
     bond = 0 if graph.edge_values is None else mix(_hashed(graph.edge_values) * _BOND)
     counts = batch.values.new_zeros(graph.count * width)
@@ -49,14 +49,14 @@ def _hashed(x: Tensor) -> Tensor:
 
 def sums(batch: Batch) -> Tensor:
     """Number of nodes, and sums of node features ``(B, 1 + C)``."""
-    graph, alive = batch.graph, there(batch).to(batch.values)
+    graph, alive = batch.graph, batch.there.to(batch.values)
     total = batch.values.new_zeros(graph.count, batch.values.shape[1]).index_add_(0, graph.sample, batch.values * alive[:, None])
     return torch.cat([per_sample(graph, alive)[:, None], total], 1)
 
 
 def degrees(batch: Batch) -> Tensor:
     """Number of edges, and of nodes with 0, 1, ... neighbours ``(B, 1 + DEGREES)``."""
-    graph, alive = batch.graph, there(batch)
+    graph, alive = batch.graph, batch.there
     many = torch.zeros_like(graph.sample).index_add_(0, graph.edges[1], edges_there(graph).long())
     counts = batch.values.new_zeros(graph.count * DEGREES)
     counts.index_add_(0, graph.sample * DEGREES + many.clamp_max(DEGREES - 1), alive.to(counts))

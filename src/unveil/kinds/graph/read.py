@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from unveil.data.packed import Structure
+from unveil.data.packed import Structure, none_left, usable
 from unveil.data.records import Records, Unreadable
 from unveil.errors import Unusable
 
@@ -21,20 +21,14 @@ def read(records: Records, most: int) -> tuple[list[Structure], np.ndarray, dict
     Raises:
         Unusable: where none is left.
     """
-    found, faults = {}, {}
-    for i, name in enumerate(records.names):
-        try:
-            found[i] = checked(records.load(i))
-        except Unreadable as why:
-            faults[name] = str(why)
+    found, faults = usable(records, checked)
     usual = Counter(map(_looks, found.values())).most_common(1)
     for i in [i for i, structure in found.items() if _looks(structure) != usual[0][0]]:
         (nodes, edges), (most_nodes, most_edges) = _looks(found.pop(i)), usual[0][0]
         faults[records.names[i]] = (f"its nodes have {nodes} features, those of the others {most_nodes}" if nodes != most_nodes else
                                     f"its edges have {edges} features, those of the others {most_edges}")
     if not found:
-        reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
-        raise Unusable(f"none of the {len(records)} graphs can be used. {reasons}" if len(records) else "there are no graphs")
+        raise none_left(records, faults, "graphs")
     graphs = list(found.values())
     if not usual[0][0][0]:
         graphs = [Structure(degree_features(graph, most), graph.edges, graph.edge_values) for graph in graphs]

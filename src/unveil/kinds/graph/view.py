@@ -21,22 +21,10 @@ def per_sample(graph: Graph, x: Tensor) -> Tensor:
     return x.new_zeros(graph.count).index_add_(0, graph.sample, x)
 
 
-def ranks(graph: Graph, x: Tensor) -> Tensor:
-    """Place ``(sum N)`` of every row within its sample when rows go by ``x (sum N)``, smallest first."""
-    order = x.argsort(stable=True)
-    order = order[graph.sample[order].argsort(stable=True)]
-    return torch.empty_like(order).scatter_(0, order, graph.place)
-
-
 def edge_keys(batch: Batch) -> Tensor:
     """``(E)`` int64: what draws for an edge are keyed by, the same for both its directions and in any batch."""
     ends = batch.row_keys[batch.graph.edges]
     return ends.amin(0) * PAIR + ends.amax(0)
-
-
-def there(batch: Batch) -> Tensor:
-    """Bool ``(sum N)``: rows that no view took away."""
-    return torch.ones_like(batch.graph.sample, dtype=torch.bool) if batch.valid is None else batch.valid
 
 
 def edges_there(graph: Graph) -> Tensor:
@@ -51,10 +39,10 @@ def kept_nodes(batch: Batch, area: tuple[float, float], generator: Generator) ->
     smaller part is a connected piece (their subgraph): edges get lengths drawn from an exponential distribution, and the piece is what lies
     nearest to a random node. Where that node's component, or what is within 16 edges of it, is too small, it goes on from another node.
     """
-    graph, rows, valid = batch.graph, batch.row_keys, there(batch)
+    graph, rows, valid = batch.graph, batch.row_keys, batch.there
     share = generator.uniform(1, keys=batch.keys, low=area[0], high=area[1])[:, 0]
     some = generator.uniform(1, keys=batch.keys)[:, 0]
-    start = ranks(graph, generator.uniform(1, keys=rows)[:, 0] + (~valid).float())
+    start = graph.ranks(generator.uniform(1, keys=rows)[:, 0] + (~valid).float())
     first = start.float()
     if area[0] < 0.5:
         length = -(1 - generator.uniform(1, keys=edge_keys(batch))[:, 0]).log()
@@ -64,7 +52,7 @@ def kept_nodes(batch: Batch, area: tuple[float, float], generator: Generator) ->
             reached = reached.scatter_reduce(0, graph.edges[1], reached[graph.edges[0]] + length, "amin")
         first = torch.where(share[graph.sample] < 0.5, reached, first)
     many = (share * per_sample(graph, valid.float()) + some).floor().clamp_min(1)
-    return only(batch, valid & (ranks(graph, torch.where(valid, first, torch.inf)) < many[graph.sample]))
+    return only(batch, valid & (graph.ranks(torch.where(valid, first, torch.inf)) < many[graph.sample]))
 
 
 def only(batch: Batch, valid: Tensor) -> Batch:
@@ -94,4 +82,4 @@ def other_features(batch: Batch, share: float, rest: Tensor | None, spread: Tens
     rows, x = batch.row_keys, batch.values
     gone = generator.uniform(1, keys=rows) < share
     noise = torch.zeros_like(x) if rest is None else rest.to(x) + spread.to(x) * generator.normal(x.shape[1], keys=rows)
-    return replace(batch, values=torch.where(gone & there(batch)[:, None], noise, x))
+    return replace(batch, values=torch.where(gone & batch.there[:, None], noise, x))
