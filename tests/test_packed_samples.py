@@ -9,10 +9,9 @@ import pytest
 import torch
 
 import unveil
-from tiny import graphs
+from tiny import graphs, structures
 from unveil import api
 from unveil.cli import main
-from unveil.data.packed import structures
 from unveil.errors import Unusable
 from unveil.health.duplicates import unordered
 from unveil.randomness import Generator

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unveil.contracts import Batch
+from unveil.data.packed import Structure
+
 SETTINGS = {"encoder.width": 16, "encoder.stages": 2, "method.hidden": 16, "method.projection": 8, "train.steps": 2, "train.batch": 8}
 WORDS = [word for name, value in SETTINGS.items() for word in (f"--{name}", str(value))]
 
@@ -69,3 +72,11 @@ def graphs(folder: Path, count: int = 24, large: int = 0) -> Path:
     for name, text in lines.items():
         (folder / f"{folder.name}_{name}.txt").write_text("\n".join(text) + "\n")
     return folder
+
+
+def structures(batch: Batch) -> list[Structure]:
+    """The samples of a batch one by one."""
+    parts = [batch.one(number) for number in range(len(batch))]
+    plain = lambda x: None if x is None else x.cpu().numpy()
+    return [Structure(plain(b.values), plain(b.graph.edges), plain(b.graph.edge_values), plain(b.where),
+                      None if b.graph.cell is None else plain(b.graph.cell[0])) for b in parts]

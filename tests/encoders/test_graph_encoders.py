@@ -8,8 +8,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hierarchies import batch_of, random_graphs
+from tiny import structures
 from unveil.contracts import Batch
-from unveil.data.packed import Packed, Structure, structures
+from unveil.data.packed import Packed, Structure
 from unveil.data.samples import Samples
 from unveil.encoders.gin import GAT, GCN, GIN
 from unveil.encoders.hierarchical import HierarchicalNet

@@ -117,11 +117,3 @@ def _gather(sizes: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     total, begin = int(sizes.sum()), sizes.cumsum(0) - sizes
     owner = torch.repeat_interleave(sizes, output_size=total)
     return torch.arange(total) - begin[owner] + start[owner], owner, begin
-
-
-def structures(batch: Batch) -> list[Structure]:
-    """The samples of a batch one by one, for what goes through them: drawings, fingerprints."""
-    parts = [batch.one(number) for number in range(len(batch))]
-    plain: Callable = lambda x: None if x is None else x.cpu().numpy()
-    return [Structure(plain(b.values), plain(b.graph.edges), plain(b.graph.edge_values), plain(b.where),
-                      None if b.graph.cell is None else plain(b.graph.cell[0])) for b in parts]

@@ -48,7 +48,7 @@ class HierarchicalNet(Encoder):
         super().__init__()
         if levels < 2:
             raise ValueError("levels is 1, which is no hierarchy: it must be 2 or more; for one level use gin")
-        self.spec, self.width, self.depth, self.patch_values = spec, width, depth, spec.channels
+        self.spec, self.width, self.depth = spec, width, depth
         self.levels, self.dropout, self.residual, self.pooling = levels, dropout, residual, pooling
         self.standardise, self.project = Standardise(spec), nn.Linear(spec.channels, width)
         self.fine = nn.ModuleList(Message(form, width, width, edge_channels=spec.edge_channels, heads=heads) for _ in range(depth))
