@@ -42,6 +42,8 @@ class Spec:
         packed: samples have rows of unequal number instead of a grid.
         edge_channels: numbers that are known of an edge.
         code_channels: numbers that say where a row stands in its graph.
+        mixed: samples have channels of unequal number and place; ``channels`` is the greatest number, and as nothing is known of a channel
+            as such, ``mean`` is 0 and ``std`` 1.
     """
 
     channels: int
@@ -54,6 +56,7 @@ class Spec:
     packed: bool = False
     edge_channels: int = 0
     code_channels: int = 0
+    mixed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
@@ -80,7 +83,9 @@ class Batch:
         box: ``(B, 2, axes)`` lower and upper corner of each view in its source, in units of the spec.
         graph: packed only.
         where: packed only, places of the rows ``(sum N, axes)``, where they have any.
-        extras: further named tensors, first axis B.
+        extras: further named tensors, first axis B. Of mixed samples ``"channel"`` ``(B, C)`` int64: -1 where there is no such channel (its
+            values are 0), 0 for a channel whose place is known, else 1 to 255, by which channels of unknown place are told apart; and
+            ``"place"`` ``(B, C, 3)`` float32: of an electrode on the head, in head radii (right, front, up), 0 where unknown.
     """
 
     values: Tensor
@@ -167,7 +172,8 @@ class Encoder(nn.Module):
     a saved encoder rebuilds itself.
 
     Attributes:
-        reads: what a kind must offer: ``"grid"`` (dense samples), ``"edges"``, ``"places"`` or ``"hierarchy"`` (packed ones).
+        reads: what a kind must offer: ``"grid"`` (dense samples), ``"montage"`` (dense ones with mixed channels), ``"edges"``,
+            ``"places"`` or ``"hierarchy"`` (packed ones).
         supports: of ``"keep"`` (drops tokens), ``"layers"`` (returns hidden layers), ``"tokens"`` (local features on the
             token grid that a mask sampler sees), ``"rows"`` (a local feature a row of packed samples), ``"edges"`` (messages go
             along them), ``"hierarchy"`` (``levels`` of them, and ``hide`` a level), ``"condition"`` (a vector a sample, seen by

@@ -9,7 +9,7 @@ from unveil.recipes.check import TABLES, find
 from unveil.testing import check_kind
 from unveil.testing.kinds import check_views
 
-MORE = {"image": [dict(size=24), dict(mirror=False)], "signal": [dict(window=64), dict(window=33)],
+MORE = {"image": [dict(size=24), dict(mirror=False)], "signal": [dict(window=64), dict(window=33), dict(window=64, montage="mixed")],
         "graph": [dict(levels=2), dict(levels=3, ratio=0.6, code=4)]}
 
 

@@ -64,8 +64,10 @@ def for_encoder(encoder: Encoder, source, options: Options | None, say: Say) -> 
     """
     _, samples = open_data(source, encoder.kind, options, say=say)
     spec, edges = encoder.spec, samples.fetch.edge_channels if samples.packed else 0
+    if samples.mixed != spec.mixed:
+        raise Unusable(f"the encoder was taught on {'mixed' if spec.mixed else 'the same'} channels in every sample: open the data alike")
     for what, have, taught in (("channels", samples.channels, spec.channels), ("values an edge", edges, spec.edge_channels)):
-        if have != taught:
+        if have != taught and not spec.mixed:
             raise Unusable(f"{source if isinstance(source, (str, Path)) else 'the array'} has {have} {what}, the encoder was taught on "
                            f"{taught}: give data with the same {what}")
     return samples

@@ -95,7 +95,7 @@ class Prepared:
 
 def fitted(samples: Samples, kind: Kind, method: str, scale: str, seed: int, given: Mapping[str, Any]) -> Recipe:
     """The recipe with its kind's settings read off the samples and, for scale ``"auto"``, the others adjusted to data and machine."""
-    recipe = recipes.resolve(method, kind.name, scale=scale, given=given, seed=seed)
+    recipe = recipes.resolve(method, kind.name, scale=scale, given=given, seed=seed, offers=kind.offers)
     recipe.kind |= kind.fixed(samples)
     size = float(samples.sizes.double().mean()) if samples.packed else 0.0
     return scales.within_rows(scales.adjust(recipe, len(samples), device(), given, size) if scale == "auto" else recipe, samples)

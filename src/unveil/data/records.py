@@ -12,6 +12,7 @@ from unveil.wording import sentence
 
 if TYPE_CHECKING:
     from unveil.data.packed import Structure
+    from unveil.data.series import Series
 
 
 class Unreadable(Exception):
@@ -28,7 +29,8 @@ def scaled(shape: Sequence[int], side: int) -> tuple[int, ...]:
 
 @dataclass
 class Records:
-    """A lazily read list of raw arrays, or of :class:`unveil.data.packed.Structure` where rows hang together or have places.
+    """A lazily read list of raw arrays, of :class:`unveil.data.packed.Structure` where rows hang together or have places, or of
+    :class:`unveil.data.series.Series` where recordings have channels, rates and lengths of their own.
 
     Attributes:
         names: what to call each in a message, such as its path.
@@ -49,7 +51,7 @@ class Records:
     """
 
     names: Sequence[str]
-    load: Callable[[int], np.ndarray | Structure]
+    load: Callable[[int], np.ndarray | Structure | Series]
     layout: str | None = None
     labels: np.ndarray | None = None
     targets: np.ndarray | None = None

@@ -23,7 +23,8 @@ class Samples:
     """A data set of one kind.
 
     Args:
-        fetch: int64 indices ``(B,)`` -> ``values (B, C, *shape)`` float32 and ``valid (B, *shape)`` or None; of packed samples a batch.
+        fetch: int64 indices ``(B,)`` -> ``values (B, C, *shape)`` float32 and ``valid (B, *shape)`` or None, and where there are any, the
+            extras of the batch; of packed samples a batch.
         count: number of samples.
         shape: grid of a sample, without channels.
         channels: number of channels.
@@ -41,6 +42,7 @@ class Samples:
         faults: what was set aside, name -> reason; grows while files are read.
         in_memory: nothing is decoded when a batch is asked for.
         notes: sentences about the source that a person should see; grows while files are read.
+        mixed: samples have channels of unequal number and place, see :class:`unveil.contracts.Batch`.
 
     Attributes:
         index: ids of the samples, int64; those of a subset are a part of the whole's.
@@ -53,7 +55,7 @@ class Samples:
                  classes: list[str] | None = None, targets: np.ndarray | None = None, dense: np.ndarray | None = None,
                  groups: np.ndarray | None = None, group_names: Sequence[str] = (), test: np.ndarray | None = None,
                  name: Callable[[int], str] = str, faults: dict[str, str] | None = None, in_memory: bool = True,
-                 notes: list[str] | None = None):
+                 notes: list[str] | None = None, mixed: bool = False):
         self.fetch, self.shape, self.channels, self.axes = fetch, shape, channels, axes
         self.spacing, self.unit, self.name, self.in_memory = spacing, unit, name, in_memory
         self.labels, self.classes, self.groups, self.test = labels, classes or [], groups, test
@@ -61,6 +63,7 @@ class Samples:
         self.targets, self.dense, self.target = targets, dense, "target"
         self.faults = {} if faults is None else faults
         self.notes = [] if notes is None else notes
+        self.mixed = mixed
         self.index, self.whole = torch.arange(count), count
 
     def __len__(self) -> int:
@@ -72,10 +75,10 @@ class Samples:
         keys = ids if keys is None else keys
         if self.packed:
             return replace(self.fetch(ids), ids=ids, keys=keys)
-        values, valid = self.fetch(ids)
+        values, valid, *more = self.fetch(ids)
         corner = values.new_tensor(values.shape[2:]) * values.new_tensor(self.spacing)
         box = torch.stack([torch.zeros_like(corner), corner]).expand(len(ids), -1, -1)
-        return Batch(values, ids, keys, valid, box)
+        return Batch(values, ids, keys, valid, box, extras=more[0] if more else {})
 
     @property
     def packed(self) -> bool:
@@ -93,7 +96,7 @@ class Samples:
         if self.packed:
             sizes = self.sizes
             return f"{int(sizes.min())} to {int(sizes.max())} rows (mean {float(sizes.double().mean()):.1f}) with {self.channels} values"
-        return f"{'x'.join(map(str, self.shape))} with {self.channels} channel{'s' * (self.channels != 1)}"
+        return f"{'x'.join(map(str, self.shape))} with {'up to ' * self.mixed}{self.channels} channel{'s' * (self.channels != 1)}"
 
     def subset(self, at: np.ndarray | Tensor) -> Samples:
         """The samples at ``at`` (positions or a bool mask), sharing the data. Ids stay those of the whole."""
@@ -139,6 +142,9 @@ class Samples:
         """What a sample looks like, with channel statistics of :meth:`some` of them."""
         if not len(self):
             raise Unusable("there are no samples to learn from")
+        if self.mixed:
+            nothing, one = (0.0,) * self.channels, (1.0,) * self.channels
+            return Spec(self.channels, self.shape, self.axes, self.spacing, self.unit, nothing, one, mixed=True)
         at = self.some()
         count, total, square = 0.0, 0.0, 0.0
         for part in at.split(256):

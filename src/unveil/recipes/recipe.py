@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,8 @@ def build_encoder(settings: Mapping[str, Any], spec: Spec, seed: int) -> Encoder
     return encoder
 
 
-def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, Any] | None = None, seed: int = 0) -> Recipe:
+def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, Any] | None = None, seed: int = 0,
+            offers: frozenset[str] | None = None) -> Recipe:
     """The recipe of ``method`` on ``kind``: class defaults, then the recipe file's settings for ``scale``, then ``given``.
 
     Args:
@@ -119,6 +121,8 @@ def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, 
             by :func:`unveil.recipes.scale.adjust`.
         given: what the user set, nested or with dotted names.
         seed: of everything random.
+        offers: what the opened samples have for encoders to read, where that is known: another encoder then stands in for one of the recipe
+            that cannot read them, with those of its settings that the other knows.
 
     Raises:
         Unusable: for anything unknown, of a wrong type or out of range.
@@ -134,6 +138,9 @@ def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, 
     chosen = user["encoder"].get("name", usual)
     if chosen != usual:
         base["encoder"] = {}
+    elif "name" not in user["encoder"] and offers and find("encoder", chosen).reads - offers:
+        chosen = next(iter(encoders(offers, find("method", method).needs)), chosen)
+        base["encoder"] = {name: value for name, value in base["encoder"].items() if name in signature(find("encoder", chosen)).parameters}
     parts = {}
     for section, name in (("kind", kind), ("encoder", chosen), ("method", method)):
         settings = {k: v for k, v in (base[section] | user[section]).items() if k != "name"}

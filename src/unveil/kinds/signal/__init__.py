@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from unveil.data.samples import Samples, encode_labels
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind, templates
 from unveil.kinds.signal.corrupt import LEVELS, corrupted
-from unveil.kinds.signal.view import crop, varied
+from unveil.kinds.signal.planted import montages
+from unveil.kinds.signal.view import crop, present, varied
 from unveil.randomness import Generator
 
 
@@ -27,6 +29,8 @@ class Signal(Kind):
         stride: distance between window starts; None for a quarter of the window.
         rate: samples a second to resample to; None keeps the source's.
         triads: views turn the sensor, by about 3 degrees at strength 1: channels come in groups of x, y, z in its frame.
+        montage: recordings have the same channels (``"same"``), or each its own, told apart by places and names (``"mixed"``); ``"auto"``
+            looks at the recordings.
 
     Attributes:
         rest: mean of each channel ``(C, 1)`` over the data that were opened last; None before, and then views lose no channel.
@@ -34,11 +38,18 @@ class Signal(Kind):
 
     name = "signal"
     tiny = dict(window=64)
+    optional = {"montage": dict(montage="mixed")}
     corruptions = tuple(LEVELS)
 
-    def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False):
+    def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False,
+                 montage: Literal["auto", "same", "mixed"] = "auto"):
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
+        self.montage = montage
         self.rest: Tensor | None = None
+
+    @property
+    def offers(self) -> frozenset[str]:
+        return frozenset({"montage" if self.montage == "mixed" else "grid"})
 
     def open(self, records: Records) -> Samples:
         if self.triads and records.channels and len(records.channels) % 3:
@@ -131,7 +142,8 @@ class Signal(Kind):
         return np.stack([np.interp(at, np.arange(x.shape[1]), channel) for channel in x]).astype(np.float32)
 
     def fixed(self, samples: Samples) -> dict[str, object]:
-        return {"window": self.window, "rate": 1.0 / samples.spacing[0] if samples.unit == "s" else None}
+        return {"window": self.window, "rate": 1.0 / samples.spacing[0] if samples.unit == "s" else None,
+                "montage": "mixed" if samples.mixed else "same"}
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
@@ -147,12 +159,12 @@ class Signal(Kind):
             first = generator.uniform(1, keys=keys) * (1 - share)
             batch = crop(batch, first, share, out)
         if strength > 0:
-            batch = replace(batch, values=varied(batch.values, keys, strength, self.triads, self.rest, generator))
+            batch = replace(batch, values=present(batch, varied(batch.values, keys, strength, self.triads, self.rest, generator)))
         return batch
 
     def corrupted(self, batch: Batch, name: str, severity: int, generator: Generator) -> Tensor:
         """Noise, a drifting baseline, wrong gains, lost channels, gaps, time that runs unevenly; see :mod:`.corrupt`."""
-        return corrupted(batch, name, severity, self.rest, generator)
+        return present(batch, corrupted(batch, name, severity, self.rest, generator))
 
     def statistics(self, batch: Batch) -> Tensor:
         """Mean, deviation, least, greatest and mean absolute difference of each channel."""
@@ -171,6 +183,8 @@ class Signal(Kind):
         return f'<svg viewBox="0 0 {width} {min(height, 96)}" class="sample">{"".join(lines)}</svg>'
 
     def planted(self, count: int, generator: Generator) -> Samples:
+        if self.montage == "mixed":
+            return montages(count, self.window, generator)
         values, label = templates((2, self.window), count, generator)
         return Samples(lambda ids: (values[ids], None), count, shape=(self.window,), channels=2, axes=("t",), spacing=(1.0,),
                        unit="sample", labels=label.numpy(), classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)

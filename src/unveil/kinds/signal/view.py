@@ -29,6 +29,12 @@ def varied(x: Tensor, keys: Tensor, strength: float, triads: bool, rest: Tensor 
     return torch.where(generator.uniform(channels, 1, keys=keys) < 0.03 * strength, rest.to(x), x)
 
 
+def present(batch: Batch, values: Tensor) -> Tensor:
+    """``values (B, C, T)`` with 0 in channels that a sample of mixed channels does not have."""
+    channel = batch.extras.get("channel")
+    return values if channel is None else values * (channel >= 0)[..., None]
+
+
 def crop(batch: Batch, first: Tensor, share: Tensor, out: int) -> Batch:
     """The part of each series that starts at ``first (B, 1)`` and covers ``share (B, 1)``, both in shares of its length,
     read at ``out`` points by linear interpolation."""
