@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from unveil.errors import Unusable
+from unveil.parts.constants import constant
 from unveil.parts.positions import grid_coordinates
 from unveil.randomness import Generator
 
@@ -50,14 +51,14 @@ def block_size(grid: tuple[int, ...], share: float, aspect: float) -> tuple[int,
 def _corners(grid: tuple[int, ...], size: tuple[int, ...], border: bool, count: tuple[int, ...], generator: Generator,
              keys: Tensor) -> Tensor:
     """Random block corners ``(B, *count, axes)``; without ``border`` the last row and column of the grid are never reached."""
-    room = torch.tensor([max(1, whole - side + border) for whole, side in zip(grid, size)], device=keys.device)
+    room = constant(tuple(max(1, whole - side + border) for whole, side in zip(grid, size)), keys)
     return (generator.uniform(*count, len(grid), keys=keys) * room).long()
 
 
 def _inside(place: Tensor, corner: Tensor, size: tuple[int, ...]) -> Tensor:
     """Bool ``(..., N)``: which places of the grid lie in the block at ``corner (..., axes)``."""
     offset = place - corner[..., None, :]
-    return ((offset >= 0) & (offset < place.new_tensor(size))).all(-1)
+    return ((offset >= 0) & (offset < constant(size, place))).all(-1)
 
 
 def layouts(grid: tuple[int, ...], target: tuple[int, ...], context: tuple[int, ...], blocks: int, border: bool,
@@ -140,6 +141,6 @@ def _between(limits: tuple[float, float], share: float) -> float:
 
 def _raster(corners: Tensor, size: tuple[int, ...], grid: tuple[int, ...]) -> Tensor:
     """Raster places ``(..., M)`` of the cells of blocks at ``corners (..., axes)``."""
-    stride = [math.prod(grid[axis + 1:]) for axis in range(len(grid))]
+    stride = tuple(math.prod(grid[axis + 1:]) for axis in range(len(grid)))
     cells = grid_coordinates(size, corners.device).long() + corners[..., None, :]
-    return (cells * cells.new_tensor(stride)).sum(-1)
+    return (cells * constant(stride, cells)).sum(-1)
