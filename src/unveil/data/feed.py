@@ -34,7 +34,7 @@ class Feed:
 
     def _read(self, step: int) -> Batch:
         batch = self.samples.batch(*self.order(step, self.rank))
-        return batch.map(torch.Tensor.pin_memory) if self.pinned else batch
+        return batch.map(lambda x: x.contiguous().pin_memory()) if self.pinned else batch
 
     def __call__(self, step: int) -> Batch:
         start = time.perf_counter()

@@ -78,7 +78,7 @@ def layouts(grid: tuple[int, ...], target: tuple[int, ...], context: tuple[int, 
 
 @lru_cache(maxsize=256)
 def _spare(grid: tuple[int, ...], target: tuple[int, ...], context: tuple[int, ...], blocks: int, border: bool, least: int,
-           draws: int = 128) -> tuple[int, Tensor, Tensor]:
+           device: torch.device, draws: int = 128) -> tuple[int, Tensor, Tensor]:
     """Those of ``draws`` fixed layouts whose context is longer than ``least``: the fewest context tokens among them, which is
     what all samples of a batch get, and the layouts, as :func:`layouts` returns them.
 
@@ -90,7 +90,7 @@ def _spare(grid: tuple[int, ...], target: tuple[int, ...], context: tuple[int, .
     if not good.any():
         raise Unusable(f"a token grid of {'x'.join(map(str, grid))} leaves no context of more than {least} tokens beside {blocks} "
                        f"target blocks of {'x'.join(map(str, target))}: use smaller patches, or lower --method.min_keep")
-    return int(count[good].min()), corners[good, 0], seen[good, 0]
+    return int(count[good].min()), corners[good, 0].to(device), seen[good, 0].to(device)
 
 
 def multiblock(grid: tuple[int, ...], generator: Generator, keys: Tensor, *, blocks: int, target_scale: tuple[float, float],
@@ -121,8 +121,7 @@ def multiblock(grid: tuple[int, ...], generator: Generator, keys: Tensor, *, blo
     target = block_size(grid, _between(target_scale, draw), _between(target_aspect, tied))
     context = block_size(grid, _between(context_scale, generator.number()), 1.0)
     border = not faithful
-    kept, *spare = _spare(grid, target, context, blocks, border, min_keep)
-    spare_corners, spare_seen = (fixed.to(keys.device) for fixed in spare)
+    kept, spare_corners, spare_seen = _spare(grid, target, context, blocks, border, min_keep, keys.device)
     corners, seen = layouts(grid, target, context, blocks, border, generator, keys, tries)
     enough = seen.sum(-1) >= kept
     row, found, first = torch.arange(len(keys), device=keys.device), enough.any(1), enough.int().argmax(1)
