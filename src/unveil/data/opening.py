@@ -39,7 +39,7 @@ def open_records(source, options: Options | None = None, say: Callable[[str], No
     if name in builtin.TABLE and not path.exists():
         held = builtin.TABLE[name]
         kind = _kind(options.kind, (held.kind, *held.others), name, name, held.kind)
-        folder = locate(name, held, say)
+        folder = {part: locate(part, builtin.TABLE[part], say) for part in held.parts} if held.parts else locate(name, held, say)
         return kind, held.read(folder, replace(options, kind=kind))
     if not name.startswith("hf:"):
         _must_exist(path, name)
