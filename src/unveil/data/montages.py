@@ -16,18 +16,23 @@ import numpy as np
 
 # Tenths of the way from nasion to inion at which a row crosses the midline.
 ROWS = {"N": 0, "NFp": 0.5, "Fp": 1, "AFp": 1.5, "AF": 2, "AFF": 2.5, "F": 3, "FFC": 3.5, "FFT": 3.5, "FC": 4, "FT": 4, "FCC": 4.5,
-        "FTT": 4.5, "C": 5, "T": 5, "CCP": 5.5, "TTP": 5.5, "CP": 6, "TP": 6, "CPP": 6.5, "TPP": 6.5, "P": 7, "PPO": 7.5, "PO": 8, "POO": 8.5,
-        "O": 9, "OI": 9.5, "I": 10}
+        "FTT": 4.5, "C": 5, "T": 5, "CCP": 5.5, "TTP": 5.5, "CP": 6, "TP": 6, "CPP": 6.5, "TPP": 6.5, "P": 7, "PPO": 7.5, "PO": 8,
+        "POO": 8.5, "O": 9, "OI": 9.5, "I": 10}
 OLD = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}  # names of before 1991
 EARS = {"M": (6.0, 98.0), "A": (5.4, 100.0)}  # mastoid and ear lobe: tenth on the ring, angle from Cz; as far below T9 as on one real head
 NEAR = 0.95  # two electrodes of a derivation are neighbours within so many head radii, and it stands between them
 NAME = re.compile(r"(NFp|Fp|AFp|AFF|FFC|FFT|FCC|FTT|CCP|TTP|CPP|TPP|PPO|POO|OI|AF|FC|FT|CP|TP|PO|N|F|C|T|P|O|I)(z|10|[1-9])(h?)",
                   re.IGNORECASE)
+EAR = re.compile(r"([MA])([12])", re.IGNORECASE)
 BOUND = {name.lower(): name for name in ROWS}
 
 
 def place(name: str) -> np.ndarray:
-    """``(3,)`` of an electrode, or of a derivation such as ``Fp1-F7`` midway between two that are neighbours; NaN where it is unknown."""
+    """``(3,)`` of an electrode; NaN where it is unknown.
+
+    A derivation against an ear or mastoid, such as ``F3-M2``, stands where its first electrode is; one of two neighbours, such as
+    ``Fp1-F7``, midway between them; any other nowhere.
+    """
     return _place(name.strip()).copy()
 
 
@@ -49,9 +54,11 @@ def _place(name: str) -> np.ndarray:
     unknown = np.full(3, np.nan)
     if name.count("-") == 1:
         one, other = map(_place, name.split("-"))
+        if EAR.fullmatch(name.split("-")[1]) and not EAR.fullmatch(name.split("-")[0]):
+            return one
         return (one + other) / 2 if np.linalg.norm(one - other) <= NEAR else unknown
     name = OLD.get(name.upper(), name)
-    if found := re.fullmatch(r"([MA])([12])", name, re.IGNORECASE):
+    if found := EAR.fullmatch(name):
         tenth, down = EARS[found[1].upper()]
         return _at(18 * tenth * (1 if found[2] == "1" else -1), down)
     found = NAME.fullmatch(name)

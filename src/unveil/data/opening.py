@@ -70,6 +70,7 @@ def _nothing(path: Path) -> Unusable:
     endings = sorted({file.suffix for file in files})
     found = f"it holds files ending in {', '.join(map(repr, endings))}" if endings else "it is empty"
     return Unusable(f"nothing in {path} can be read: {found}. Readable are pictures, .npy, .npz, .csv, .ts, .tar shards, "
+                    "recordings (.edf, .bdf, .fif, .vhdr, .gdf, .hea, .h5), "
                     "Hugging Face data sets, molecules (.smi, .sdf, tables with a column smiles), atoms (.xyz, .cif, .pdb, .db), graphs "
                     "(.graphml, .gml, .edgelist, node-link .json) and TU sets")
 
