@@ -22,7 +22,7 @@ BLOCK = 1 << 21  # values of all channels together
 ORDER = 4  # of the Butterworth filter, which runs forth and back
 QUALITY = 30.0  # of the notch: its frequency over its width
 CROSSINGS = 16  # zeros of the windowed sinc on either side
-LEAST = 0.05  # of the deviation: of a channel that mostly stands still the quartiles tell no width
+LEAST = 1e-3  # of the deviation: below, a channel mostly stands still, and its quartiles tell no width
 SAMPLED = 1 << 18  # values a channel, at most, from which its scale is taken
 VERSION = 1
 
@@ -241,7 +241,8 @@ def _scale(some: np.ndarray, way: str, room: Room, count: int, channels: int) ->
             middle[c], width = x.mean(), deviation
         else:
             lower, middle[c], upper = np.percentile(x, (25, 50, 75))
-            width = max((upper - lower) / 1.349, LEAST * deviation)
+            width = (upper - lower) / 1.349
+            width = deviation if width < LEAST * deviation else width
         spread[c] = width if width > 1e-9 * max(1.0, abs(float(middle[c]))) else 1.0
     for start in range(0, count, size := max(1, BLOCK // channels)):
         part = room.part(start, min(start + size, count))

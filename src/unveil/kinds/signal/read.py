@@ -273,14 +273,13 @@ def samples(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading,
     groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
     rate = reading.how.rate or next((each.rate for each in cuts if each.rate), None)
     rate = None if reading.native else rate
-    records.notes += [note for note in loaded.notes if note not in records.notes]
     return Samples(
         fetch, len(source), shape=(reading.window,), channels=fetch.channels, axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
         unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
         targets=None if records.targets is None else records.targets[source],
         dense=None if records.dense is None else _dense(cuts, loaded, records, reading), groups=groups[source], group_names=people,
         test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=loaded.faults,
-        notes=records.notes, mixed=mixed)
+        notes=[*records.notes, *loaded.notes], mixed=mixed)
 
 
 def _dense(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading) -> np.ndarray:
