@@ -285,7 +285,8 @@ def test_hdf5(tmp_path):
 
 
 @pytest.mark.parametrize("label, name", [("EEG FP1-REF", "Fp1"), ("EEG Fpz-Cz", "Fpz-Cz"), ("EEG T3-LE", "T3"), ("Fc5.", "FC5"),
-                                         ("POL E", "E"), ("ECG EKG-REF", "ECG EKG"), ("EOG left", "EOG left"), ("  C3  ", "C3"), ("EEG", "EEG"),
+                                         ("POL E", "E"), ("ECG EKG-REF", "ECG EKG"), ("EOG left", "EOG left"), ("  C3  ", "C3"),
+                                         ("EEG", "EEG"),
                                          ("F3-M2", "F3-M2"), ("CZ", "Cz"), ("", "unnamed"), ("-", "-")])
 def test_names_of_channels(label, name):
     assert reading.clean(label) == name
@@ -297,3 +298,21 @@ def test_every_ending_is_said_where_nothing_can_be_read(tmp_path):
         open_records(tmp_path)
     assert all(ending in str(why.value) for ending in recordings.READ if ending != ".hdf5")
     assert foreign.VALUES[0] == "data"
+
+
+def test_windows_are_held_out_one_by_one_only_where_asked(tmp_path):
+    """By default no window of a recording is on both sides; with ``--groups windows`` they are, and every name of the split says so."""
+    from unveil.api.opening import open_data
+
+    x = waves(2, 100, 20)
+    for name in "abc":
+        write(tmp_path / f"{name}.edf", edf(x, ["Fp1", "C3"], [100] * 2))
+    settings = {"window": 50}
+    usual = split(open_data(tmp_path, settings=settings)[1])
+    assert usual.name == "1 of 3 groups held out" and not set(usual.train.groups) & set(usual.test.groups)
+    _, samples = open_data(tmp_path, options=Options(groups="windows"), settings=settings)
+    loose = split(samples)
+    assert loose.name.endswith("samples held out, subjects and recordings on both sides, as --groups windows asks")
+    assert any(note.startswith("windows of one recording lie on both sides") for note in samples.notes)
+    name = lambda part: {part.name(int(i)) for i in part.index}
+    assert name(loose.train) & name(loose.test)

@@ -191,7 +191,8 @@ def test_dense_labels_follow_the_rate():
 def test_channels_must_fit_where_they_are_said_to_be_the_same():
     made = records(electrodes("Fz Cz"), electrodes("Fz Cz", seed=1), electrodes("Fz Pz", seed=2))
     assert Signal(window=50, montage="same").open(made).faults == {
-        "r2": "has 2 channels, most recordings 2, and lacks the channel Cz; --kind.montage mixed reads recordings with channels of their own"}
+        "r2": "has 2 channels, most recordings 2, and lacks the channel Cz; --kind.montage mixed reads recordings with channels of their "
+              "own"}
 
 
 def test_settings_that_cannot_be():

@@ -32,6 +32,7 @@ def open_records(source, options: Options | None = None, say: Callable[[str], No
         Unusable: where nothing is there, nothing detects it, or the kind is not certain.
     """
     options = options or Options()
+    options = replace(options, groups=None) if options.windows else options  # which is settled where samples are, not by a reader
     if not isinstance(source, (str, Path)):
         array = source if isinstance(source, Mapping) else np.asarray(source)
         return _kind(options.kind, ("image", "signal"), "an array", "--kind"), _module("arrays").from_arrays(array, options)

@@ -74,7 +74,7 @@ def _labels(below: list[tuple[str, ...]], parted: bool, path: Path) -> np.ndarra
 
 def _groups(files: list[str], options: Options) -> tuple[np.ndarray, list[str]]:
     """Subject of each file, and how they were found."""
-    if options.groups not in (None, "files", "windows"):
+    if options.groups not in (None, "files"):
         raise Unusable(f"recordings have no column {options.groups!r}: their groups are subjects, or --groups files")
     if options.groups == "files":
         return np.array(files), []
