@@ -330,6 +330,7 @@ def _teach_and_judge(study: Study, recipe: Recipe, kind: Kind, parts: Split, lea
             "status": ending.status, "steps": ending.step, "findings": ending.findings,
             "figures": {k: round(v, 5) for k, v in last.items() if isinstance(v, float) and "/" in k},
             "encoder": scores[0]["encoder"],
+            **({"doubts": learned.doubts} if learned.doubts else {}),
             "scores": [{name: value for name, value in score.items() if name not in OF_FOLD} | _rounded(score) for score in scores]}
 
 
