@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -15,9 +16,12 @@ from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind, templates
+from unveil.kinds.signal import describe
 from unveil.kinds.signal.corrupt import LEVELS, corrupted
+from unveil.kinds.signal.draw import drawing, head, spectrogram
+from unveil.kinds.signal.kernels import Kernels
 from unveil.kinds.signal.planted import montages
-from unveil.kinds.signal.view import crop, present, varied
+from unveil.kinds.signal.view import Rate, crop, fewer, present, varied
 from unveil.randomness import Generator
 
 
@@ -34,18 +38,22 @@ class Signal(Kind):
 
     Attributes:
         rest: mean of each channel ``(C, 1)`` over the data that were opened last; None before, and then views lose no channel.
+        hertz: values a second of the data that were opened last; None before, and where it is unknown.
+        names: of their channels; None before, and where channels are mixed or have no names.
     """
 
     name = "signal"
     tiny = dict(window=64)
     optional = {"montage": dict(montage="mixed")}
     corruptions = tuple(LEVELS)
+    levels = LEVELS
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False,
                  montage: Literal["auto", "same", "mixed"] = "auto"):
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
         self.montage = montage
         self.rest: Tensor | None = None
+        self.hertz, self.names = rate, None
 
     @property
     def offers(self) -> frozenset[str]:
@@ -76,6 +84,7 @@ class Signal(Kind):
         labels, classes = encode_labels(records.labels)
         groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
         rate = self.rate or records.rate
+        self.hertz, self.names = rate, records.channels
         return Samples(
             fetch, len(start), shape=(self.window,), channels=len(flat), axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
             unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
@@ -160,27 +169,31 @@ class Signal(Kind):
             batch = crop(batch, first, share, out)
         if strength > 0:
             batch = replace(batch, values=present(batch, varied(batch.values, keys, strength, self.triads, self.rest, generator)))
+            batch = fewer(batch, strength, generator) if "channel" in batch.extras else batch
         return batch
 
-    def corrupted(self, batch: Batch, name: str, severity: int, generator: Generator) -> Tensor:
-        """Noise, a drifting baseline, wrong gains, lost channels, gaps, time that runs unevenly; see :mod:`.corrupt`."""
-        return present(batch, corrupted(batch, name, severity, self.rest, generator))
+    def _rate(self, batch: Batch) -> Rate:
+        """Values a second: of each sample where it says so."""
+        return batch.extras["rate"][:, None, None] if "rate" in batch.extras else self.hertz
+
+    def corrupted(self, batch: Batch, name: str, severity: int, generator: Generator) -> Tensor | Batch:
+        """Noise of four kinds, blinks, drift, gains, missing frequencies, lost channels, gaps, uneven time; see :mod:`.corrupt`."""
+        changed = corrupted(batch, name, severity, self._rate(batch), self.rest, generator)
+        return changed if isinstance(changed, Batch) else present(batch, changed)
 
     def statistics(self, batch: Batch) -> Tensor:
-        """Mean, deviation, least, greatest and mean absolute difference of each channel."""
-        x = batch.values
-        return torch.cat([x.mean(-1), x.std(-1), x.amin(-1), x.amax(-1), x.diff(dim=-1).abs().mean(-1)], 1)
+        """Moments, shapes and band powers of each channel, see :mod:`.describe`."""
+        return describe.statistics(batch, self.hertz)
 
-    def draw(self, sample: Tensor) -> str:
-        values = sample.numpy()
-        height, width = 12 * len(values), 120
-        lines = []
-        for row, x in enumerate(values[:8]):
-            low, high = float(np.nanmin(x)), float(np.nanmax(x))
-            y = 12 * row + 11 - 10 * (x - low) / max(high - low, 1e-9)
-            points = " ".join(f"{i * width / max(len(x) - 1, 1):.1f},{v:.1f}" for i, v in enumerate(y))
-            lines.append(f'<polyline class="trace t{row % 3}" points="{points}"/>')
-        return f'<svg viewBox="0 0 {width} {min(height, 96)}" class="sample">{"".join(lines)}</svg>'
+    def fitted(self, samples: Samples) -> dict[str, Callable[[Batch], Tensor]]:
+        return {"MiniRocket": Kernels(samples, generator=Generator(0, "kernels"))}
+
+    def draw(self, sample: Tensor | Batch) -> str:
+        return drawing(sample, self.names)
+
+    def portraits(self, sample: Tensor | Batch) -> dict[str, str]:
+        made = {"power by time (across) and frequency (up)": spectrogram(sample), "power by electrode": head(sample)}
+        return {what: drawn for what, drawn in made.items() if drawn}
 
     def planted(self, count: int, generator: Generator) -> Samples:
         if self.montage == "mixed":
