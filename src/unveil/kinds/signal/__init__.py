@@ -90,7 +90,7 @@ class Signal(Kind):
             unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
             targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source], group_names=people,
             test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
-            notes=records.notes)
+            notes=records.notes, cut=np.stack([source, start.numpy()], 1))
 
     def _read(self, records: Records):
         """Reads all series, sets aside what has another number of channels, no window, or windows without a value."""
