@@ -31,7 +31,7 @@ class Kind:
         encoder: that reads it where nothing else is asked for.
         method: that teaches where nothing else is asked for.
         corruptions: names that :meth:`corrupt` knows.
-        levels: of those whose strength is a figure, what it is, such as ``"share of time"``, and its value at severities 1 to 5.
+        strengths: of those whose strength is a figure, what it is, such as ``"share of time"``, and its value at severities 1 to 5.
         light: settings of :meth:`view` under which a sample keeps what its label says: networks are trained on labels with them.
     """
 
@@ -43,7 +43,7 @@ class Kind:
     encoder: ClassVar[str] = "transformer"
     method: ClassVar[str] = "simclr"
     corruptions: ClassVar[tuple[str, ...]] = ()
-    levels: ClassVar[Mapping[str, tuple[str, tuple[float, ...]]]] = {}
+    strengths: ClassVar[Mapping[str, tuple[str, tuple[float, ...]]]] = {}
     light: ClassVar[dict[str, Any]] = {"area": (0.7, 1.0), "strength": 0.5}
 
     def open(self, records: Records) -> Samples:

@@ -76,7 +76,7 @@ class Robust(Task):
 
 def _level(bench: Bench, corruption: str, severity: int) -> dict[str, object]:
     """How strong it is, where the kind says it."""
-    if corruption not in bench.kind.levels:
+    if corruption not in bench.kind.strengths:
         return {}
-    what, values = bench.kind.levels[corruption]
+    what, values = bench.kind.strengths[corruption]
     return {"level": values[severity - 1], "levels in": what}

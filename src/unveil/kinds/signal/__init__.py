@@ -46,7 +46,7 @@ class Signal(Kind):
     tiny = dict(window=64)
     optional = {"montage": dict(montage="mixed")}
     corruptions = tuple(LEVELS)
-    levels = LEVELS
+    strengths = LEVELS
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False,
                  montage: Literal["auto", "same", "mixed"] = "auto"):
@@ -189,7 +189,7 @@ class Signal(Kind):
         return {"MiniRocket": Kernels(samples, generator=Generator(0, "kernels"))}
 
     def draw(self, sample: Tensor | Batch) -> str:
-        return drawing(sample, self.names)
+        return drawing(sample, None if isinstance(sample, Batch) and "channel" in sample.extras else self.names)
 
     def portraits(self, sample: Tensor | Batch) -> dict[str, str]:
         made = {"power by time (across) and frequency (up)": spectrogram(sample), "power by electrode": head(sample)}

@@ -13,8 +13,8 @@ from unveil.contracts import Batch
 from unveil.kinds.signal.describe import spectrum
 
 MOST = 32  # channels that are drawn
-WIDTH, LANE, LEAST, TALL = 120, 12.0, 3.0, 96  # a drawing and the lanes of its channels
-NAMED = 7.0  # least height of a lane with its name
+WIDTH, LANE, LEAST, TALL = 120, 12.0, 3.0, 120  # a drawing and the lanes of its channels
+NAMED = 5.0  # least height of a lane with its name
 HEAD = 36.0  # radius of a head, of a drawing of 100 x 100
 TINT = (226, 98, 33)
 
@@ -30,7 +30,7 @@ def drawing(sample: Tensor | Batch, names: list[str] | None = None) -> str:
         top = row * lane
         lines += [_trace(x, valid, top, lane, f"trace t{row % 3}")]
         if names and len(names) > number[rows[row]] and lane >= NAMED:
-            lines.append(f'<text class="told" x="1" y="{top + 6:.1f}">{_escaped(names[number[rows[row]]])}</text>')
+            lines.append(f'<text class="lane" x="0" y="{top + min(lane, 8) / 2 + 1.5:.1f}">{_escaped(names[number[rows[row]]])}</text>')
     return f'<svg viewBox="0 0 {WIDTH} {max(lane * len(rows), LANE):g}" class="sample">{"".join(lines)}</svg>'
 
 
@@ -82,7 +82,7 @@ def spectrogram(sample: Tensor | Batch) -> str:
 def head(sample: Tensor | Batch) -> str:
     """Power at each electrode on an outline of the head seen from above, nose up; empty where no place is known.
 
-    Electrodes lie where their way from the top along the head brings them, the ears on the circle. An area goes with the deviation.
+    Electrodes lie where their way from the top along the head brings them, the ears on the circle. An area goes with the power.
     """
     if isinstance(sample, Tensor) or "place" not in sample.extras:
         return ""
@@ -94,8 +94,8 @@ def head(sample: Tensor | Batch) -> str:
     way = np.arctan2(np.hypot(right, front), up) / (math.pi / 2)  # 1 at the height of the ears
     turn = np.arctan2(right, front)
     x, y = 50 + HEAD * way * np.sin(turn), 54 - HEAD * way * np.cos(turn)
-    power = sample.values[0].double().cpu().numpy()[known].std(1)
-    size = 1.2 + 5.3 * np.sqrt(power / max(power.max(), 1e-30))
+    deviation = sample.values[0].double().cpu().numpy()[known].std(1)
+    size = 0.8 + 5.7 * deviation / max(deviation.max(), 1e-30)
     outline = (f'<circle class="skull" cx="50" cy="54" r="{HEAD:g}"/><path class="skull" d="M44 18.6L50 11L56 18.6"/>'
                '<path class="skull" d="M14.3 48q-5 -1 -4 6q1 7 4 6M85.7 48q5 -1 4 6q-1 7 -4 6"/>')
     dots = "".join(f'<circle class="electrode" cx="{a:.1f}" cy="{b:.1f}" r="{r:.1f}"/>' for a, b, r in zip(x, y, size, strict=True))
