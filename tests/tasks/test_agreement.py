@@ -57,6 +57,12 @@ def test_one_class_has_an_accuracy_alone_and_unknown_labels_do_not_count():
     assert found["balanced accuracy"].value == pytest.approx(0.75) and found["kappa"].n_test == 3
 
 
+def test_where_all_is_right_no_interval_is_made_up():
+    labels = np.arange(40) % 2
+    found = judged(labels, [labels])
+    assert found["accuracy"].low < 1 and found["kappa"].value == 1.0 and found["kappa"].low is None is found["balanced accuracy"].high
+
+
 def test_parts_have_the_value_as_their_mean():
     draw = np.random.default_rng(0)
     labels, groups = draw.integers(0, 3, 120), np.arange(120) // 10

@@ -92,7 +92,7 @@ def test_plain_forecasts_are_those_of_numpy():
         assert rows[name, "MAE"]["value"] == pytest.approx(np.abs(told - truth[..., :5]).mean(), rel=1e-4)
         wanted = r2_score(truth[..., :5].reshape(len(at), -1), told.reshape(len(at), -1), multioutput="variance_weighted")
         assert rows[name, "R2"]["value"] == pytest.approx(wanted, rel=1e-3)
-        assert rows[name, "R2"]["at"] == {"values ahead": 5} and rows[name, "R2"]["n_test"] == len(at)
+        assert rows[name, "R2"]["at"] == {"ahead": 5} and rows[name, "R2"]["n_test"] == len(at)
 
 
 def test_what_it_needs_is_told():

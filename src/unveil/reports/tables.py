@@ -21,7 +21,8 @@ WAYS = {"encoder": "this encoder", "fine-tuned": "started from this encoder", "f
         "random init": "same network, untrained", "features": "features"}
 SHORT = {"random init": "untrained"}  # names at the end of a line, where they are not those of the rows
 CHART = {("linear", "encoder"): "main", ("network", "fine-tuned"): "main thin", ("network", "from scratch"): "other",
-         ("linear", "statistics"): "other", ("linear", "raw + PCA"): "faint", ("linear", "random init"): "faint"}
+         ("linear", "statistics"): "other", ("linear", "MiniRocket"): "other", ("linear", "raw + PCA"): "faint",
+         ("linear", "random init"): "faint"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from unveil.tasks.result import Result, interval, jackknife, pseudovalues
 def agreement(bench: Bench, features: str, way: str, answers: Sequence[Tensor], **facts: Any) -> Iterator[Result]:
     """Accuracy, balanced accuracy and Cohen's kappa of what was answered; the first alone where the test samples are of one class.
 
-    The intervals of the other two are of Student over repeats where there are several, else of the jackknife over parts.
+    The intervals of the other two are of Student over repeats where there are several, else of the jackknife over parts; none where no part
+    differs from the whole, as where all is right.
 
     Args:
         bench: of the labels.
@@ -35,6 +36,7 @@ def agreement(bench: Bench, features: str, way: str, answers: Sequence[Tensor], 
         low, high = interval(values) if len(values) > 1 else jackknife(tables[0], score).interval()
         if unit == "share":
             low, high = np.clip([low, high], 0.0, 1.0).tolist()
+        low, high = (low, high) if low < high else (None, None)
         yield bench.figure(features, way, values, low, high, metric=metric, unit=unit, n_test=len(known),
                            parts=np.mean([pseudovalues(each, score) for each in tables], 0).tolist(), **facts)
 

@@ -72,6 +72,7 @@ class Events(Task):
             value = jackknife(sums, score)
             low, high = value.interval()
             low, high = max(low, 0.0), min(high, 1.0) if unit == "share" else high
+            low, high = (low, high) if low < high < np.inf else (None, None)
             yield bench.figure(name, name, [value.value], low, high, metric=metric, unit=unit, direction=direction,
                                parts=pseudovalues(sums, score).tolist(), **facts)
 

@@ -99,7 +99,7 @@ class Forecast(Task):
     def _results(self, bench: Bench, features: str, way: str, answer: Tensor, how: str) -> Iterator[Result]:
         asked, truth = self._pairs(bench, "test")
         truth, answer = truth.double().flatten(1).numpy(), answer.flatten(1).numpy()
-        facts = dict(task=self.name, labels=None, n_train=len(self._pairs(bench, "train")[0]), at={"values ahead": self.horizon},
+        facts = dict(task=self.name, labels=None, n_train=len(self._pairs(bench, "train")[0]), at={"ahead": self.horizon},
                      protocol=f"{how}; the {self.horizon} values of each channel that follow a window, in deviations of the channel")
         each = np.zeros((len(bench.split.test), 1 + 3 * truth.shape[1]))
         each[asked] = np.concatenate([np.ones((len(truth), 1)), truth, truth**2, (truth - answer) ** 2], 1)

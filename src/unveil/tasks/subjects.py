@@ -60,6 +60,7 @@ class Subjects(Task):
         for metric, (unit, score) in ({"accuracy": ("share", right)} | METRICS).items():
             found = jackknife(tables, score)
             low, high = np.clip(found.interval(), 0.0, 1.0).tolist() if unit == "share" else found.interval()
+            low, high = (low, high) if low < high else (None, None)
             result = bench.figure(name, name, [found.value], low, high, metric=metric, unit=unit, task=self.name, labels=None,
                                   n_train=len(y) - len(y) // folds, n_test=len(y), parts=pseudovalues(tables, score).tolist(),
                                   protocol="multinomial logistic regression on standardised features, C chosen by cross-validation over "
