@@ -177,7 +177,7 @@ def test_labels_groups_and_tests_follow_their_recordings():
     assert samples.faults == {"r1": "is damaged"} and samples.labels.tolist() == [0] * 5 + [1] * 5
     assert [samples.group_names[i] for i in samples.groups] == ["p"] * 5 + ["q"] * 5
     assert samples.test.tolist() == [False] * 5 + [True] * 5 and samples.targets.tolist() == [1.0] * 5 + [3.0] * 5
-    assert samples.name(7) == "r2"
+    assert samples.name(7) == "r2" and samples.cut.tolist() == [[record, 100 * i] for record in (0, 2) for i in range(5)]
 
 
 def test_dense_labels_follow_the_rate():

@@ -261,9 +261,12 @@ def _first(records: Records) -> np.ndarray | Series | None:
 
 def _means(samples: Samples) -> Tensor:
     """Mean of each channel ``(C, 1)`` over some windows."""
-    batch = samples.batch(samples.some())
-    weight = torch.ones_like(batch.values[:, :1]) if batch.valid is None else batch.valid[:, None].to(batch.values)
-    return ((batch.values * weight).sum((0, 2)) / weight.sum((0, 2)).clamp_min(1))[:, None]
+    total, count = torch.zeros(samples.channels, 1, dtype=torch.float64), 0.0
+    for part in samples.some().split(64):
+        batch = samples.batch(part)  # what is missing of it is 0
+        total += batch.values.double().sum((0, 2))[:, None]
+        count += batch.values[:, 0].numel() if batch.valid is None else int(batch.valid.sum())
+    return (total / max(count, 1.0)).float()
 
 
 def _channels_first(x: np.ndarray, layout: str | None) -> np.ndarray:
