@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from unveil.contracts import Batch
+from unveil.data.montages import places
 from unveil.kinds.signal import Signal
 from unveil.kinds.signal.draw import HEAD, MOST, WIDTH, drawing, head, spectrogram
 from unveil.randomness import Generator
@@ -60,6 +61,14 @@ def test_names_stand_in_their_lanes():
     svg = drawing(torch.zeros(3, 20), ["Fp1", "a<b", "O2"])
     assert re.findall(r">([^<]*)</text>", svg) == ["Fp1", "a&lt;b", "O2"]
     assert "<text" not in drawing(torch.zeros(30, 20), [str(c) for c in range(30)]), "no room"
+
+
+def test_mixed_channels_are_named_by_their_places():
+    known = ["Cz", "O2", "Fp1", "T7"]
+    place = torch.tensor(np.concatenate([places(known), [[0.3, 0.1, 0.2], [0, 0, 0]]]), dtype=torch.float32)[None]
+    ids = torch.arange(1)
+    sample = Batch(torch.zeros(1, 6, 20), ids, ids, extras={"channel": torch.tensor([[0, 0, -1, 0, 0, 5]]), "place": place})
+    assert re.findall(r">([^<]*)</text>", Signal().draw(sample)) == ["Cz", "O2", "T7"]
 
 
 def picture(tag: str) -> np.ndarray:

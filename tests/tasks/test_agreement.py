@@ -63,6 +63,12 @@ def test_where_all_is_right_no_interval_is_made_up():
     assert found["accuracy"].low < 1 and found["kappa"].value == 1.0 and found["kappa"].low is None is found["balanced accuracy"].high
 
 
+def test_intervals_of_few_parts_stay_within_what_can_be():
+    labels, groups = np.arange(40) % 2, np.arange(40) // 20
+    found = judged(labels, [np.where(groups == 0, labels, 0)], groups)
+    assert (found["kappa"].low, found["kappa"].high) == (-1.0, 1.0) and found["balanced accuracy"].low == 0.0
+
+
 def test_parts_have_the_value_as_their_mean():
     draw = np.random.default_rng(0)
     labels, groups = draw.integers(0, 3, 120), np.arange(120) // 10

@@ -10,7 +10,7 @@ from benches import bench_of
 from unveil.data.samples import Samples
 from unveil.data.split import Split
 from unveil.tasks.bench import Bench, Way
-from unveil.tasks.events import Events, any_overlap, joined, merged, split_long, stretches
+from unveil.tasks.events import Events, any_overlap, joined, majority, merged, split_long, stretches
 from unveil.tasks.task import judge
 
 
@@ -114,6 +114,22 @@ def test_classes_are_events_of_their_own_kind():
     assert rows["sensitivity"]["value"] == 0.5 and rows["precision"]["value"] == 0.5
     rest = judged([[0, 1, 0, 0]], [[0, 1, 0, 0]], Events(background="event"))
     assert rest["sensitivity"]["value"] == 1.0 and "background event" in rest["F1"]["protocol"]
+
+
+def test_classes_of_values_serve_where_windows_have_none():
+    truth = [[0, 1, 1, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1, 1, 0]]
+    test, train = windows(truth), windows([[0, 0, 1, 0, 0, 0, 1] * 3, [0, 1, 0, 1] * 5 + [0] * 5])
+    for side in (test, train):
+        side.dense = np.repeat(side.labels[:, None], 4, 1)
+        side.dense[:, 0] = -1
+        side.labels, side.classes = None, []
+    held = Bench(Split(train, test, "made up"), {"features": Way(lambda batch: batch.values[..., 0])})
+    found = {row["metric"]: row["value"] for row in judge(held, [Events()])[0]}
+    assert found == {"sensitivity": 1.0, "precision": 1.0, "F1": 1.0, "false alarms": 0.0}
+
+
+def test_a_window_has_the_class_of_most_of_its_values():
+    assert majority(np.array([[0, 1, 1, -1], [2, 2, 0, 0], [-1, -1, -1, -1], [-1, -1, -1, 1]])).tolist() == [1, 0, -1, 1]
 
 
 def test_what_it_needs_is_told():

@@ -31,11 +31,10 @@ def agreement(bench: Bench, features: str, way: str, answers: Sequence[Tensor], 
     if len(np.unique(labels[known])) < 2:
         return
     tables = [_tables(bench, known, each.numpy()[known]) for each in answers]
-    for metric, (unit, score) in METRICS.items():
+    for metric, (unit, least, score) in METRICS.items():
         values = [float(score(each.sum(0)[None])[0]) for each in tables]
         low, high = interval(values) if len(values) > 1 else jackknife(tables[0], score).interval()
-        if unit == "share":
-            low, high = np.clip([low, high], 0.0, 1.0).tolist()
+        low, high = np.clip([low, high], least, 1.0).tolist()
         low, high = (low, high) if low < high else (None, None)
         yield bench.figure(features, way, values, low, high, metric=metric, unit=unit, n_test=len(known),
                            parts=np.mean([pseudovalues(each, score) for each in tables], 0).tolist(), **facts)
@@ -65,4 +64,4 @@ def kappa(tables: np.ndarray) -> np.ndarray:
     return np.where(chance < 1, (both - chance) / np.where(chance < 1, 1 - chance, 1), 0.0)
 
 
-METRICS = {"balanced accuracy": ("share", balanced), "kappa": ("1", kappa)}
+METRICS = {"balanced accuracy": ("share", 0.0, balanced), "kappa": ("1", -1.0, kappa)}  # unit, least value, of counts

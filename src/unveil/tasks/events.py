@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from torch import Tensor
 
 from unveil.contracts import NotNegative
 from unveil.data.samples import Samples
 from unveil.tasks.bench import Bench
-from unveil.tasks.linear import predict, probe, protocol
+from unveil.tasks.linear import fit, predict, probe, protocol
 from unveil.tasks.result import Result, jackknife, pseudovalues
 from unveil.tasks.task import Task
 
@@ -19,8 +20,9 @@ class Events(Task):
 
     An event is a stretch of windows of one class other than the background. It is found where an event of the same class overlaps it,
     made longer by the tolerances; an answer that overlaps none is a false alarm. Each window stands for the time about its middle that no
-    neighbour is nearer to. The code of SzCORE (Dan et al. 2024, arXiv 2402.13005) scores seizures with ``before`` 30, ``after`` 60,
-    ``merge`` 90 and ``longest`` 300 seconds.
+    neighbour is nearer to. Where windows have no labels of their own that change within a recording, their classes are those of most of
+    their values, where these are labelled. The code of SzCORE (Dan et al. 2024, arXiv 2402.13005) scores seizures with ``before`` 30,
+    ``after`` 60, ``merge`` 90 and ``longest`` 300 seconds.
 
     Args:
         background: the class that is no event; None for the most frequent of what is learned from.
@@ -39,33 +41,31 @@ class Events(Task):
         self.merge, self.least, self.longest = merge, least, longest
 
     def lacks(self, bench: Bench, name: str) -> str:
-        if reason := super().lacks(bench, name):
-            return reason
         test = bench.split.test
         if test.cut is None or test.unit != "s":
             return "windows of recordings whose rate is known"
-        if self.background is not None and self.background not in test.classes:
-            return f"a class {self.background!r}, which is to be the background; there are {', '.join(test.classes)}"
-        if all(len(set(test.labels[at]) - {-1}) < 2 for at, *_ in stretches(test)):
-            return "labels that change within a recording that is scored on"
+        if (found := _told(bench)) is None:
+            return "labels that change within a recording that is scored on, of windows or an array called dense"
+        if self.background is not None and self.background not in found[2]:
+            return f"a class {self.background!r}, which is to be the background; there are {', '.join(found[2])}"
         return ""
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
-        test, train = bench.split.test, bench.split.train.labels
-        background = np.bincount(train[train >= 0]).argmax() if self.background is None else test.classes.index(self.background)
-        told = predict(probe(bench, name)[None], bench.sides(name)[1].features)[0].cpu().numpy()
+        (train, truth, classes), test = _told(bench), bench.split.test
+        background = np.bincount(train[train >= 0]).argmax() if self.background is None else classes.index(self.background)
+        told = predict(_probe(bench, name, train, len(classes))[None], bench.sides(name)[1].features)[0].cpu().numpy()
         sums = np.zeros((bench.part.max() + 1, 4))
         for at, begin, end in stretches(test):
-            known = test.labels[at] >= 0
+            known = truth[at] >= 0
             sums[bench.part[at[0]], 3] += (end - begin)[known].sum() / 3600
-            for c in set(range(len(test.classes))) - {background}:
-                true = self._tidy(joined((test.labels[at] == c) & known, begin, end), 0.0)
+            for c in set(range(len(classes))) - {background}:
+                true = self._tidy(joined((truth[at] == c) & known, begin, end), 0.0)
                 found = self._tidy(joined((told[at] == c) & known, begin, end), self.least)
                 hits, alarms = any_overlap(true, found, self.before, self.after)
                 sums[bench.part[at[0]], :3] += hits.sum(), len(true), alarms.sum()
-        facts = dict(task=self.name, labels=None, n_train=len(bench.labelled(None, 0)), at={}, protocol=(
+        facts = dict(task=self.name, labels=None, n_train=int((train >= 0).sum()), at={}, protocol=(
             f"{protocol(bench, None)}; answers to neighbouring windows joined to events, any overlap, tolerance {self.before:g} s before "
-            f"and {self.after:g} s after, merged within {self.merge:g} s; background {test.classes[background]}; "
+            f"and {self.after:g} s after, merged within {self.merge:g} s; background {classes[background]}; "
             f"{sums[:, 1].sum():.0f} events in {sums[:, 3].sum():.3g} h"))
         sums = sums[sums[:, 3] > 0]
         for metric, (unit, direction, score) in METRICS.items():
@@ -79,6 +79,36 @@ class Events(Task):
     def _tidy(self, events: np.ndarray, least: float) -> np.ndarray:
         events = merged(events, self.merge)
         return split_long(events[events[:, 1] - events[:, 0] >= least], self.longest)
+
+
+def _told(bench: Bench) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
+    """Classes of the windows of both sides and their names; None where none changes within a recording that is scored on."""
+    def made():
+        sides = bench.split.train, bench.split.test
+        changes = lambda labels: any(len(set(labels[at]) - {-1}) > 1 for at, *_ in stretches(sides[1]))
+        if sides[0].labels is not None and changes(sides[1].labels):
+            return sides[0].labels, sides[1].labels, sides[1].classes
+        if any(side.dense is None for side in sides):
+            return None
+        found = [majority(side.dense) for side in sides]
+        return (*found, [str(c) for c in range(1 + max(each.max() for each in found))]) if changes(found[1]) else None
+
+    return bench.once("classes of windows", made)
+
+
+def _probe(bench: Bench, name: str, labels: np.ndarray, classes: int) -> Tensor:
+    """The linear probe of all labelled windows; that of all tasks where the labels are those of the samples."""
+    if labels is bench.split.train.labels:
+        return probe(bench, name)
+    at, train = np.flatnonzero(labels >= 0), bench.sides(name)[0]
+    groups = None if train.groups is None else train.groups[at]
+    return bench.once(("probe of windows", name), lambda: fit(train.features[at].to(bench.device), labels[at], groups, classes, None))
+
+
+def majority(dense: np.ndarray) -> np.ndarray:
+    """The most frequent class of each row's values ``(n, T)``, of those that are labelled, the lowest of equals; -1 where none is."""
+    counts = np.stack([(dense == c).sum(1) for c in range(max(0, int(dense.max())) + 1)], 1)
+    return np.where(counts.any(1), counts.argmax(1), -1)
 
 
 def stretches(samples: Samples) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -57,9 +57,9 @@ class Subjects(Task):
         np.add.at(tables, (place, y, told), 1)
         left = "each group left out once" if folds == len(tables) else f"{folds} folds of whole groups"
         right = lambda counts: np.diagonal(counts, axis1=1, axis2=2).sum(1) / counts.sum((1, 2))
-        for metric, (unit, score) in ({"accuracy": ("share", right)} | METRICS).items():
+        for metric, (unit, least, score) in ({"accuracy": ("share", 0.0, right)} | METRICS).items():
             found = jackknife(tables, score)
-            low, high = np.clip(found.interval(), 0.0, 1.0).tolist() if unit == "share" else found.interval()
+            low, high = np.clip(found.interval(), least, 1.0).tolist()
             low, high = (low, high) if low < high else (None, None)
             result = bench.figure(name, name, [found.value], low, high, metric=metric, unit=unit, task=self.name, labels=None,
                                   n_train=len(y) - len(y) // folds, n_test=len(y), parts=pseudovalues(tables, score).tolist(),

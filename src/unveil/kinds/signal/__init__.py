@@ -235,7 +235,7 @@ class Signal(Kind):
         return {"MiniRocket": Kernels(samples, generator=Generator(0, "kernels"))}
 
     def draw(self, sample: Tensor | Batch) -> str:
-        return drawing(sample, None if isinstance(sample, Batch) and "channel" in sample.extras else self.names)
+        return drawing(sample, self.names)
 
     def portraits(self, sample: Tensor | Batch) -> dict[str, str]:
         made = {"power by time (across) and frequency (up)": spectrogram(sample), "power by electrode": head(sample)}

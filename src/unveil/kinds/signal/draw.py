@@ -5,33 +5,57 @@ from __future__ import annotations
 import base64
 import io
 import math
+from functools import cache
 
 import numpy as np
 from torch import Tensor
 
 from unveil.contracts import Batch
+from unveil.data.montages import places
 from unveil.kinds.signal.describe import spectrum
 
 MOST = 32  # channels that are drawn
 WIDTH, LANE, LEAST, TALL = 120, 12.0, 3.0, 120  # a drawing and the lanes of its channels
 NAMED = 5.0  # least height of a lane with its name
+NEAR = 0.02  # of an electrode's place, in head radii
+ROWS = {"Fp": "1 z 2", "AF": "7 3 z 4 8", "F": "9 7 5 3 1 z 2 4 6 8 10", "FT": "9 7 8 10", "FC": "5 3 1 z 2 4 6", "T": "9 7 8 10",
+        "C": "5 3 1 z 2 4 6", "TP": "9 7 8 10", "CP": "5 3 1 z 2 4 6", "P": "9 7 5 3 1 z 2 4 6 8 10",
+        "PO": "7 3 z 4 8", "O": "1 z 2", "I": "z"}
 HEAD = 36.0  # radius of a head, of a drawing of 100 x 100
 TINT = (226, 98, 33)
 
 
 def drawing(sample: Tensor | Batch, names: list[str] | None = None) -> str:
     """Traces over the whole width, a lane a channel, each from its least to its greatest value; no lane for channels that a sample does not
-    have. Where a value is missing there is a gap."""
+    have. Where a value is missing there is a gap. Mixed channels are named after the electrode whose place they have."""
     values, valid, number = _parts(sample)
+    names = names if isinstance(sample, Tensor) or "place" not in sample.extras else _electrodes(sample)
     rows = np.linspace(0, len(values) - 1, min(len(values), MOST)).round().astype(int)
     lane = max(LEAST, min(LANE, TALL / max(len(rows), 1)))
     lines = []
     for row, x in enumerate(values[rows]):
         top = row * lane
         lines += [_trace(x, valid, top, lane, f"trace t{row % 3}")]
-        if names and len(names) > number[rows[row]] and lane >= NAMED:
+        if names and len(names) > number[rows[row]] and names[number[rows[row]]] and lane >= NAMED:
             lines.append(f'<text class="lane" x="0" y="{top + min(lane, 8) / 2 + 1.5:.1f}">{_escaped(names[number[rows[row]]])}</text>')
     return f'<svg viewBox="0 0 {WIDTH} {max(lane * len(rows), LANE):g}" class="sample">{"".join(lines)}</svg>'
+
+
+@cache
+def _known() -> tuple[list[str], np.ndarray]:
+    """Electrodes of the 10-10 system with their places."""
+    names = [f"{row}{column}" for row, columns in ROWS.items() for column in columns.split()]
+    found = places(names)
+    there = np.isfinite(found).all(1)
+    return [name for name, held in zip(names, there, strict=True) if held], found[there]
+
+
+def _electrodes(sample: Batch) -> list[str]:
+    """Name of each channel of one sample; empty where no electrode is near."""
+    names, where = _known()
+    away = np.linalg.norm(sample.extras["place"][0].cpu().numpy()[:, None] - where, axis=-1)
+    here = (sample.extras["channel"][0].cpu().numpy() == 0) & (away.min(1) < NEAR)
+    return [names[at] if held else "" for at, held in zip(away.argmin(1), here, strict=True)]
 
 
 def _parts(sample: Tensor | Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
