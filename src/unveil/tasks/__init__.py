@@ -18,4 +18,6 @@ TABLE = {
     "tenfold": "unveil.tasks.tenfold:TenFold",
     "regression": "unveil.tasks.regression:Regression",
     "dense": "unveil.tasks.dense:Dense",
+    "zero-shot": "unveil.tasks.text:ZeroShot",
+    "text-retrieval": "unveil.tasks.text:TextRetrieval",
 }

@@ -15,8 +15,9 @@ from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind, templates
+from unveil.kinds.signal.captions import captioned, prompts, said_of
 from unveil.kinds.signal.corrupt import LEVELS, corrupted
-from unveil.kinds.signal.planted import montages
+from unveil.kinds.signal.planted import montages, waves
 from unveil.kinds.signal.view import crop, present, varied
 from unveil.randomness import Generator
 
@@ -31,6 +32,8 @@ class Signal(Kind):
         triads: views turn the sensor, by about 3 degrees at strength 1: channels come in groups of x, y, z in its frame.
         montage: recordings have the same channels (``"same"``), or each its own, told apart by places and names (``"mixed"``); ``"auto"``
             looks at the recordings.
+        captions: samples come with a text that says what is computed from their own values (``"signal"``), and also the name of their class
+            (``"classes"``): methods that read it are then taught by labels.
 
     Attributes:
         rest: mean of each channel ``(C, 1)`` over the data that were opened last; None before, and then views lose no channel.
@@ -38,18 +41,22 @@ class Signal(Kind):
 
     name = "signal"
     tiny = dict(window=64)
-    optional = {"montage": dict(montage="mixed")}
+    optional = {"montage": dict(montage="mixed"), "text": dict(captions="signal")}
     corruptions = tuple(LEVELS)
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False,
-                 montage: Literal["auto", "same", "mixed"] = "auto"):
+                 montage: Literal["auto", "same", "mixed"] = "auto", captions: Literal["none", "signal", "classes"] = "none"):
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
-        self.montage = montage
+        self.montage, self.captions = montage, captions
         self.rest: Tensor | None = None
 
     @property
     def offers(self) -> frozenset[str]:
-        return frozenset({"montage" if self.montage == "mixed" else "grid"})
+        return frozenset({"series", "montage" if self.montage == "mixed" else "grid"} | ({"text"} if self.captions != "none" else set()))
+
+    @property
+    def uses_labels(self) -> bool:
+        return self.captions == "classes"
 
     def open(self, records: Records) -> Samples:
         if self.triads and records.channels and len(records.channels) % 3:
@@ -76,12 +83,17 @@ class Signal(Kind):
         labels, classes = encode_labels(records.labels)
         groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
         rate = self.rate or records.rate
-        return Samples(
+        samples = Samples(
             fetch, len(start), shape=(self.window,), channels=len(flat), axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
             unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
             targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source], group_names=people,
             test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
             notes=records.notes)
+        return self._told(samples)
+
+    def _told(self, samples: Samples) -> Samples:
+        """With captions, where they are asked for."""
+        return samples if self.captions == "none" else captioned(samples, self.uses_labels)
 
     def _read(self, records: Records):
         """Reads all series, sets aside what has another number of channels, no window, or windows without a value."""
@@ -143,7 +155,7 @@ class Signal(Kind):
 
     def fixed(self, samples: Samples) -> dict[str, object]:
         return {"window": self.window, "rate": 1.0 / samples.spacing[0] if samples.unit == "s" else None,
-                "montage": "mixed" if samples.mixed else "same"}
+                "montage": "mixed" if samples.mixed else "same", "captions": self.captions}
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
@@ -166,6 +178,13 @@ class Signal(Kind):
         """Noise, a drifting baseline, wrong gains, lost channels, gaps, time that runs unevenly; see :mod:`.corrupt`."""
         return present(batch, corrupted(batch, name, severity, self.rest, generator))
 
+    def says(self, batch: Batch) -> dict[str, Tensor]:
+        """Trend, period, level, outliers and size of the channel that moves most, and which it is; see :mod:`.captions`."""
+        return said_of(batch, self.rate) if self.captions != "none" else {}
+
+    def prompts(self) -> dict[str, dict[str, Tensor]]:
+        return prompts() if self.captions != "none" else {}
+
     def statistics(self, batch: Batch) -> Tensor:
         """Mean, deviation, least, greatest and mean absolute difference of each channel."""
         x = batch.values
@@ -184,7 +203,9 @@ class Signal(Kind):
 
     def planted(self, count: int, generator: Generator) -> Samples:
         if self.montage == "mixed":
-            return montages(count, self.window, generator)
+            return self._told(montages(count, self.window, generator))
+        if self.captions != "none":
+            return self._told(waves(count, self.window, generator))
         values, label = templates((2, self.window), count, generator)
         return Samples(lambda ids: (values[ids], None), count, shape=(self.window,), channels=2, axes=("t",), spacing=(1.0,),
                        unit="sample", labels=label.numpy(), classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)
