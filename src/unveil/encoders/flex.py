@@ -124,9 +124,10 @@ class Flex(Encoder):
         return self.embedding(*cut), cut[1].amax(-1) > 0
 
     def _by_rate(self, values: Tensor, mask: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of each sample at the size nearest, as a ratio, to ``seconds`` at its rate."""
+        """The same of each sample at the size nearest, as a ratio, to ``seconds`` at its rate, or to ``patch`` where that is unknown (0)."""
         sizes = torch.tensor(self.sizes, device=values.device, dtype=values.dtype)
-        own = ((rate.to(values.dtype) * self.seconds).clamp_min(1e-9).log()[:, None] - sizes.log()).abs().argmin(1)
+        wanted = torch.where(rate > 0, rate.to(values.dtype) * self.seconds, float(self.patch))
+        own = (wanted.log()[:, None] - sizes.log()).abs().argmin(1)
         most, x, valid = -(-values.shape[-1] // min(self.sizes)), 0.0, False
         for number, size in enumerate(self.sizes):
             mine = (own == number)[:, None, None]

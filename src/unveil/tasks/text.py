@@ -144,6 +144,7 @@ def joined(parts) -> dict[str, np.ndarray]:
 
 def ranks(likeness: Tensor) -> np.ndarray:
     """Rank ``(n,)``, from 1, of the one on the diagonal among each row of ``(n, n)``; of those as near half count as before it."""
+    likeness = likeness.round(decimals=6)  # equal captions are equally near, up to rounding
     own = likeness.diagonal()[:, None]
     return (1 + (likeness > own).sum(1) + ((likeness == own).sum(1) - 1) / 2).numpy()
 
