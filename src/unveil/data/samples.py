@@ -157,8 +157,9 @@ class Samples:
         mean = total / count
         std = (square / count - mean.square()).clamp_min(0).sqrt()
         std = torch.where(std > 1e-8 * (1 + mean.abs()), std, torch.ones_like(std))
-        more = dict(packed=True, edge_channels=self.fetch.edge_channels, code_channels=self.fetch.code_channels) if self.packed else dict(text=self.text)
-        return Spec(self.channels, self.shape, self.axes, self.spacing, self.unit, tuple(mean.tolist()), tuple(std.tolist()), **more)
+        more = dict(packed=True, edge_channels=self.fetch.edge_channels, code_channels=self.fetch.code_channels) if self.packed else {}
+        statistics = tuple(mean.tolist()), tuple(std.tolist())
+        return Spec(self.channels, self.shape, self.axes, self.spacing, self.unit, *statistics, text=self.text, **more)
 
 
 def in_memory(values: Tensor, scale: float = 1.0) -> Callable[[Tensor], tuple[Tensor, None]]:

@@ -19,7 +19,7 @@ from unveil.tokens import Tokens, pool, take
 
 @lru_cache(maxsize=64)
 def resizing(size: int, base: int, device: torch.device) -> Tensor:
-    """The matrix ``(size, base)`` float64 that interpolates ``base`` values linearly at ``size`` points, centre on centre, the ends held."""
+    """The matrix ``(size, base)`` float64 that interpolates ``base`` values linearly at ``size`` points, centre on centre, ends held."""
     at = ((torch.arange(size, dtype=torch.float64) + 0.5) * base / size - 0.5).clamp(0, base - 1)
     low = at.floor().long()
     share = (at - low)[:, None]
@@ -78,9 +78,9 @@ class Flex(Encoder):
     supports = frozenset({"keep", "layers", "patches"})
     tiny = dict(base=4, sizes=(4, 8), patch=8, width=32, depth=2, heads=2, dropout=0.0)
 
-    def __init__(self, spec: Spec, *, base: Count = 16, sizes: tuple[Count, ...] = (4, 6, 8, 12, 16, 20, 25, 32, 64, 128), patch: Count = 16,
-                 seconds: Positive | None = None, width: Count = 768, depth: Count = 12, heads: Count = 12, mlp_ratio: Positive = 4.0,
-                 dropout: Fraction = 0.1, scale: Literal["own", "data"] = "own"):
+    def __init__(self, spec: Spec, *, base: Count = 16, sizes: tuple[Count, ...] = (4, 6, 8, 12, 16, 20, 25, 32, 64, 128),
+                 patch: Count = 16, seconds: Positive | None = None, width: Count = 768, depth: Count = 12, heads: Count = 12,
+                 mlp_ratio: Positive = 4.0, dropout: Fraction = 0.1, scale: Literal["own", "data"] = "own"):
         super().__init__()
         if width % (4 * heads):
             raise ValueError(f"heads must have a multiple of 4 features, width {width} over {heads} heads is not")
@@ -124,7 +124,7 @@ class Flex(Encoder):
         return self.embedding(*cut), cut[1].amax(-1) > 0
 
     def _by_rate(self, values: Tensor, mask: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of each sample at the size nearest, as a ratio, to ``seconds`` at its rate, or to ``patch`` where that is unknown (0)."""
+        """The same, of each sample at the size nearest, as a ratio, to ``seconds`` at its rate; to ``patch`` where that is unknown (0)."""
         sizes = torch.tensor(self.sizes, device=values.device, dtype=values.dtype)
         wanted = torch.where(rate > 0, rate.to(values.dtype) * self.seconds, float(self.patch))
         own = (wanted.log()[:, None] - sizes.log()).abs().argmin(1)

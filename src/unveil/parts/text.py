@@ -38,7 +38,7 @@ class Tokeniser:
 
     @staticmethod
     def split(text: str) -> list[str]:
-        return re.findall(r"[a-z]+|\d+|[.-]", text.lower())
+        return re.findall(r"[a-z]+|\d+(?:\.\d+)?|[.-]", text.lower())
 
     def encode(self, text: str) -> list[int]:
         """Numbers of a text, without start and end."""

@@ -84,7 +84,8 @@ class ZeroShot(_Asked):
         mean = lambda texts: F.normalize(part.texts(texts.to(bench.device)).mean(0), dim=0).cpu()
         return {title: torch.stack([mean(texts) for texts in values.values()]) for title, values in bench.kind.prompts().items()}
 
-    def _told(self, bench: Bench, name: str, title: str, score: np.ndarray, asked: np.ndarray, chance: float, what: str) -> Iterator[Result]:
+    def _told(self, bench: Bench, name: str, title: str, score: np.ndarray, asked: np.ndarray, chance: float,
+              what: str) -> Iterator[Result]:
         whole = np.full(len(bench.split.test), np.nan)
         whole[asked] = score
         metric = f"balanced accuracy{' of ' * bool(title)}{title}"

@@ -17,7 +17,7 @@ from unveil.data.samples import Samples
 from unveil.parts.text import END, PAD, START, Tokeniser
 from unveil.randomness import Generator
 
-LENGTH = 48  # token numbers of a caption
+LENGTH, LABELLED_LENGTH = 32, 64  # token numbers of a caption: the longest without and, for most names, with a class
 SAID = 0.8  # chance that a property is spoken of
 RISES = 0.5  # correlation with time, from which there is a trend
 AWAY = 0.5  # deviations that the mean is from zero, from which it is above or below
@@ -36,20 +36,20 @@ def _each(ways: list[str], names) -> dict[str, list[str]]:
 
 # Property -> value -> wordings, equally many in a property. Numbers are the nearest of a list.
 WORDS: dict[str, dict[str, list[str]]] = {
-    "channel": _each(["the {} channel moves most", "most happens in the {} channel", "look at the {} channel"], [*PLACES, "a later"]),
-    "trend": {"falling": ["it falls over time", "the trend is falling", "values decrease from start to end"],
-              "steady": ["it has no trend", "the trend is flat", "values neither grow nor decrease"],
-              "rising": ["it rises over time", "the trend is rising", "values increase from start to end"]},
-    "period": {"none": ["no wave stands out", "there is no clear period", "it does not repeat"]}
-    | _each(["a wave of about {} values", "it repeats every {} values", "the period is near {} steps"], PERIODS),
-    "level": {"below": ["it lies below zero", "the level is negative", "the mean is under zero"],
-              "zero": ["it lies around zero", "the level is neutral", "the mean is near zero"],
-              "above": ["it lies above zero", "the level is positive", "the mean is over zero"]},
-    "outliers": {"none": ["without outliers", "no value stands apart", "there are no spikes"],
-                 "few": ["with a few outliers", "a few values stand apart", "there are a few spikes"],
-                 "many": ["with many outliers", "many values stand apart", "there are many spikes"]},
-    "size": _each(["its swing is about {}", "it deviates by {}", "the amplitude is near {}"], SIZES),
-    "rate": _each(["sampled {} times a second", "at a rate of {} hertz", "{} values a second"], RATES),
+    "channel": _each(["the {} channel moves most", "most in the {} channel", "look at the {} channel"], [*PLACES, "later"]),
+    "trend": {"falling": ["it is falling", "the trend is down", "values decrease"],
+              "steady": ["it is steady", "the trend is flat", "no trend"],
+              "rising": ["it is rising", "the trend is up", "values increase"]},
+    "period": {"none": ["no wave", "it does not repeat", "without a period"]}
+    | _each(["a wave of {} values", "it repeats every {}", "the period is {}"], PERIODS),
+    "level": {"below": ["it lies below zero", "the level is negative", "under zero"],
+              "zero": ["it lies around zero", "the level is neutral", "near zero"],
+              "above": ["it lies above zero", "the level is positive", "over zero"]},
+    "outliers": {"none": ["without outliers", "no value stands apart", "no spikes"],
+                 "few": ["with few outliers", "few values stand apart", "few spikes"],
+                 "many": ["with many outliers", "many values stand apart", "many spikes"]},
+    "size": _each(["its swing is {}", "it deviates by {}", "the amplitude is {}"], SIZES),
+    "rate": _each(["sampled at {} hertz", "at {} hertz", "{} values a second"], RATES),
 }
 LABELLED = ["the activity is {}", "this is {}", "it shows {}"]
 TOKENISER = Tokeniser([way for values in WORDS.values() for ways in values.values() for way in ways] + LABELLED)
@@ -131,13 +131,14 @@ def _outliers(x: Tensor, here: Tensor) -> Tensor:
     return (count > 0).long() + (count > FEW).long()
 
 
-def compose(found: dict[str, Tensor], keys: Tensor, more: Tensor | None = None) -> Tensor:
-    """Captions ``(B, LENGTH)`` that say ``found``: the channel first, the rest in an order, a wording and a choice drawn by ``keys``.
+def compose(found: dict[str, Tensor], keys: Tensor, more: Tensor | None = None, length: int = LENGTH) -> Tensor:
+    """Captions ``(B, length)`` that say ``found``: the channel first, the rest in an order, a wording and a choice drawn by ``keys``.
 
     Args:
         found: of :func:`properties`.
         keys: ``(B,)``.
         more: ``(B, L)`` tokens of a further clause, which is always said.
+        length: of the result; what is beyond it is left out.
     """
     draws, rows = Generator("captions", device=keys.device), torch.arange(len(keys), device=keys.device)
     parts, longest = {}, max(table.shape[-1] for table in TABLES.values())
@@ -150,8 +151,8 @@ def compose(found: dict[str, Tensor], keys: Tensor, more: Tensor | None = None) 
     rest = torch.stack(list(parts.values()), 1)[rows[:, None], draws.permutation(len(parts), keys=keys)].flatten(1)
     one = torch.ones_like(keys)[:, None]
     text = torch.cat([START * one, first, *([] if more is None else [more]), rest], 1)
-    text = text.gather(1, (text == PAD).long().argsort(dim=1, stable=True))[:, :LENGTH - 1]
-    text = torch.nn.functional.pad(text, (0, LENGTH - text.shape[1]))
+    text = text.gather(1, (text == PAD).long().argsort(dim=1, stable=True))[:, :length - 1]
+    text = torch.nn.functional.pad(text, (0, length - text.shape[1]))
     return text.scatter(1, (text != PAD).sum(1, keepdim=True), END)
 
 
@@ -166,18 +167,19 @@ def said_of(batch: Batch, rate: float | None) -> dict[str, Tensor]:
 
 def captioned(samples: Samples, labelled: bool) -> Samples:
     """The same samples with a caption each among their extras, ``labelled`` with the name of its class."""
+    length = LABELLED_LENGTH if labelled else LENGTH
     bare, rate = samples.fetch, 1 / samples.spacing[0] if samples.unit == "s" else None
 
     def fetch(ids: Tensor):
         values, valid, *more = bare(ids)
         extras = more[0] if more else {}
         said = said_of(Batch(values, ids, ids, valid, extras=extras), rate)
-        text = compose(said, ids, _named(samples, ids) if labelled and samples.labels is not None else None)
+        text = compose(said, ids, _named(samples, ids) if labelled and samples.labels is not None else None, length)
         return values, valid, extras | {"text": text}
 
     if labelled:
         samples.notes.append("uses labels: the caption of a sample names its class, and methods are given captions")
-    samples.fetch, samples.text = fetch, LENGTH
+    samples.fetch, samples.text = fetch, length
     return samples
 
 
