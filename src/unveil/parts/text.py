@@ -120,7 +120,7 @@ class TextPart(nn.Module):
         self.norm = nn.LayerNorm(width) if decoder else None
         self.of_sample, self.of_text = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
         self.limit = math.log(hottest)
-        self.heat = nn.Parameter(torch.tensor(self.limit))
+        self.heat = nn.Parameter(torch.tensor([self.limit]))  # weights in shards have an axis
         xavier(self)
         nn.init.normal_(self.table.weight, std=width ** -0.5)
         for part in (self.of_sample, self.of_text):
