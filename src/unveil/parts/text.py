@@ -28,9 +28,8 @@ class Tokeniser:
     """
 
     def __init__(self, phrases: Iterable[str]):
-        self.letters = string.ascii_lowercase + string.digits + ".-"
-        words = sorted({word for phrase in phrases for word in self.split(phrase)} - set(self.letters))
-        self.names = ["", "<", ">", "~", *self.letters, *words]
+        letters = [f"'{letter}" for letter in string.ascii_lowercase + string.digits + ".-"]
+        self.names = ["", "<", ">", "~", *letters, *sorted({word for phrase in phrases for word in self.split(phrase)})]
         self.ids = {name: number for number, name in enumerate(self.names)}
 
     def __len__(self) -> int:
@@ -44,7 +43,7 @@ class Tokeniser:
         """Numbers of a text, without start and end."""
         found = []
         for word in self.split(text):
-            found += [self.ids[word]] if word in self.ids else [SPELLED, *(self.ids[letter] for letter in word)]
+            found += [self.ids[word]] if word in self.ids else [SPELLED, *(self.ids[f"'{letter}"] for letter in word)]
         return found
 
     def sentence(self, text: str, length: int) -> Tensor:
@@ -55,15 +54,12 @@ class Tokeniser:
     def decode(self, ids: Iterable[int]) -> str:
         """The text again, up to its end."""
         said = ""
-        spelling = False
         for number in ids:
             if number in (PAD, END):
                 break
             name = self.names[number]
-            spelling = number == SPELLED or (spelling and len(name) == 1)
-            said += " " if number == SPELLED or not spelling else ""
-            said += "" if number in (START, SPELLED) else name
-        return said.strip()
+            said += name[1:] if name.startswith("'") else " " if number in (START, SPELLED) else f" {name}"
+        return " ".join(said.split())
 
 
 class Pooler(nn.Module):

@@ -38,10 +38,6 @@ class _Asked(Task):
         part = network.beside["text"].to(bench.device)
         return asked, torch.cat([part.samples(network(batch.to(bench.device))).cpu() for batch in batches(bench.split.test, asked)])
 
-    @staticmethod
-    def said(bench: Bench, what: str) -> str:
-        return what + ("; uses labels: captions name the class" if bench.kind.uses_labels else "")
-
 
 class ZeroShot(_Asked):
     """For each property that captions speak of, which of its values a sample has: the one whose prompts lie nearest.
@@ -89,7 +85,7 @@ class ZeroShot(_Asked):
         whole = np.full(len(bench.split.test), np.nan)
         whole[asked] = score
         metric = f"balanced accuracy{' of ' * bool(title)}{title}"
-        protocol = self.said(bench, f"nearest prompt among {what}, every value counts alike")
+        protocol = f"nearest prompt among {what}, every value counts alike"
         result = bench.result(name, name, [whole], task=self.name, protocol=protocol, labels=None, n_train=0, metric=metric)
         yield result
         yield by_chance(result, chance, "guessed among the prompts")
@@ -114,7 +110,7 @@ class TextRetrieval(_Asked):
         for way, likeness in (("signal by text", near.T), ("text by signal", near)):
             rank = ranks(likeness)
             facts = dict(task=self.name, labels=None, n_train=0)
-            protocol = self.said(bench, f"{way}, among {count} test samples, without fitting")
+            protocol = f"{way}, among {count} test samples, without fitting"
             for k in NEAR:
                 score = np.full(len(bench.split.test), np.nan)
                 score[asked] = rank <= k
