@@ -5,8 +5,21 @@ import pytest
 import torch
 
 from unveil.kinds.signal import Signal
-from unveil.kinds.signal.captions import (FAR, FEW, LENGTH, PERIODS, RISES, TABLES, TOKENISER, WAVE, WORDS, captioned, compose, prompts,
-                                          properties)
+from unveil.kinds.signal.captions import (
+    FAR,
+    FEW,
+    LENGTH,
+    PERIODS,
+    RISES,
+    TABLES,
+    TOKENISER,
+    WAVE,
+    WORDS,
+    captioned,
+    compose,
+    prompts,
+    properties,
+)
 from unveil.parts.text import END, PAD, START, Tokeniser
 from unveil.randomness import Generator
 
@@ -22,7 +35,8 @@ def value_of(name, x, there=None, rate=None):
 
 
 @pytest.mark.parametrize("name, series, value", [
-    ("trend", 0.1 * TIME, "rising"), ("trend", 5 - 0.1 * TIME, "falling"), ("trend", np.sin(TIME), "steady"), ("trend", 3 + 0 * TIME, "steady"),
+    ("trend", 0.1 * TIME, "rising"), ("trend", 5 - 0.1 * TIME, "falling"), ("trend", np.sin(TIME), "steady"),
+    ("trend", 3 + 0 * TIME, "steady"),
     ("period", np.sin(2 * np.pi * TIME / 8 + 1), "8"), ("period", np.sin(2 * np.pi * TIME / 24) + 0.2 * TIME, "24"),
     ("period", np.random.RandomState(0).standard_normal(96), "none"), ("period", 0 * TIME, "none"),
     ("level", 2 + np.sin(TIME), "above"), ("level", np.sin(TIME) - 2, "below"), ("level", np.sin(TIME), "zero"),

@@ -25,10 +25,9 @@ BLOCK = {"norm1": "ts_attn.layer_norm", "norm2": "norm", "attention.query": "ts_
          "attention.key": "ts_attn.self_attention.k_proj", "attention.value": "ts_attn.self_attention.v_proj",
          "attention.out": "ts_attn.self_attention.o_proj", "network.gate": "ffn_layer.gate_proj", "network.inner": "ffn_layer.up_proj",
          "network.outer": "ffn_layer.down_proj"}
-POOL = {"cross.norm": "cross_attn.norm", "cross.context_norm": "cross_attn.context_norm", "cross.attention.query": "cross_attn.q_proj",
-        "cross.attention.key": "cross_attn.k_proj", "cross.attention.value": "cross_attn.v_proj", "cross.attention.out": "cross_attn.o_proj",
-        "network.gate": "ffn_layer.gate_proj", "network.inner": "ffn_layer.up_proj", "network.outer": "ffn_layer.down_proj",
-        "norm": "ffn_norm", "last": "post_norm"}
+POOL = {"cross.norm": "cross_attn.norm", "cross.context_norm": "cross_attn.context_norm", "network.gate": "ffn_layer.gate_proj",
+        "network.inner": "ffn_layer.up_proj", "network.outer": "ffn_layer.down_proj", "norm": "ffn_norm", "last": "post_norm",
+        **{f"cross.attention.{name}": f"cross_attn.{name[0]}_proj" for name in ("query", "key", "value", "out")}}
 
 
 def turned(x, heads):
