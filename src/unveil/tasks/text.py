@@ -148,4 +148,4 @@ def ranks(likeness: Tensor) -> np.ndarray:
 
 def by_chance(result: Result, value: float, how: str) -> Result:
     """The same figure without an encoder."""
-    return replace(result, features="chance", protocol=how, value=value, values=[value], parts=[], low=None, high=None, encoder="none")
+    return replace(result, features="chance", protocol=how, value=value, values=[value], parts=[value] * len(result.parts), low=None, high=None, encoder="none")

@@ -26,7 +26,7 @@ FAR = 4.0  # robust deviations from the median, from which a value is an outlier
 FEW = 3  # outliers that are still a few
 PERIODS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
 SIZES = tuple(f"{digit * 10 ** power:g}" for power in range(-3, 4) for digit in (1, 2, 5))
-RATES = (1, 2, 5, 10, 20, 25, 50, 64, 100, 128, 200, 250, 500, 1000)
+RATES = (1, 2, 5, 10, 20, 25, 50, 64, 100, 128, 200, 256, 400, 512, 1000)
 PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth")
 
 
