@@ -51,6 +51,20 @@ def test_the_caption_is_said_word_by_word_from_what_stands_before_it():
     assert float(told.scalars["caption"]) == pytest.approx(total / count, rel=1e-4)
 
 
+def test_how_likely_a_text_is_said_is_the_mean_over_its_words():
+    method, _, features, _ = output()
+    pooled, text = method.text.pooled(features), torch.tensor([[1, 50, 60, 2, 0, 0], [1, 50, 60, 70, 80, 2]])
+    likely = method.text.likelihood(pooled, text).detach()
+    for j, length in enumerate((3, 5)):
+        x, (mask, turn) = method.text.read(text[j:j + 1, :length]), method.text._order(text[j:j + 1, :length])
+        for i in range(6):
+            y = x
+            for block in method.text.decoder:
+                y = block(y, pooled[i:i + 1], mask, turn)
+            logs = (method.text.norm(y)[0] @ method.text.table.weight.T).log_softmax(-1).detach()
+            assert float(likely[i, j]) == pytest.approx(float(logs[range(length - 1), text[j, 1:length]].mean()), rel=1e-4)
+
+
 def test_the_loss_is_their_weighted_sum():
     _, _, _, told = output()
     assert float(told.loss.detach()) == pytest.approx(float(told.scalars["contrast"] + told.scalars["caption"]), rel=1e-5)

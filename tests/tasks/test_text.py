@@ -29,6 +29,8 @@ def values_of(text):
 class Ideal(nn.Module):
     """Vectors are what is said."""
 
+    contrasted = True
+
     def samples(self, features):
         return features.pooled
 
@@ -127,3 +129,21 @@ def test_what_lacks_a_text_part_or_captions_is_not_judged():
     for network, kind, lacking in ((plain, KIND, "text part"), (Reader(), Signal(window=64), "captions")):
         found, left = judge(bench(network, kind=kind), [ZeroShot(), TextRetrieval()])
         assert not found and all(lacking in why for why in left.values()) and len(left) == 2
+
+
+def test_a_text_part_that_says_captions_is_asked_how_likely_it_says_each():
+    """Ideal log probabilities, beside a favour for some prompts whatever the sample, which the mean over training samples takes out."""
+    class Speaker(Ideal):
+        contrasted = False
+
+        def pooled(self, features):
+            return features.local
+
+        def likelihood(self, pooled, text):
+            return pooled[:, 0] @ values_of(text).T + 5 * (text.sum(1) % 7)
+
+    network = Reader()
+    network.beside = {"text": Speaker()}
+    rows = rows_of(network, ZeroShot(samples=40))
+    assert rows["encoder", "balanced accuracy of trend"]["value"] == pytest.approx(1.0)
+    assert judge(bench(network), [TextRetrieval()]) == ([], {"text-retrieval": "a text part that a contrast has taught"})

@@ -108,7 +108,7 @@ class TextPart(nn.Module):
     def __init__(self, features: int, *, words: int, width: int, depth: int, decoder: int, heads: int, queries: int, dropout: float,
                  hottest: float, contrasted: bool):
         super().__init__()
-        self.width, self.heads, self.words = width, heads, words
+        self.width, self.heads, self.contrasted = width, heads, contrasted
         self.pool = Pooler(queries + 1, width, features, heads, dropout)
         self.table = nn.Embedding(words, width)
         self.reader = nn.ModuleList(GatedBlock(width, heads) for _ in range(depth))
@@ -164,6 +164,13 @@ class TextPart(nn.Module):
             x = block(x, pooled, mask, turn)
         logits = wide(F.linear(self.norm(x), self.table.weight))
         return F.cross_entropy(logits.flatten(0, 1), text[:, 1:].flatten(), ignore_index=PAD, reduction="none").view(len(text), -1)
+
+    def likelihood(self, pooled: Tensor, text: Tensor) -> Tensor:
+        """Mean of ``log P`` over the words of texts ``(P, L)``, less their end, said of samples ``(B, 1 + queries, width)``: ``(B, P)``."""
+        text = text.masked_fill(text == END, PAD)
+        said = [self.surprise(states.expand(len(pooled), -1, -1), pooled, one.expand(len(pooled), -1)).sum(1) / (one[1:] != PAD).sum()
+                for one, states in zip(text, self.read(text[:, :-1]), strict=True)]
+        return -torch.stack(said, 1)
 
     def samples(self, features: Features) -> Tensor:
         """Unit vectors of samples, from an encoder's features."""

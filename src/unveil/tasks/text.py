@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unveil.contracts import Count
+from unveil.contracts import Count, Encoder
 from unveil.data.samples import Samples
 from unveil.tasks.bench import Bench, some
 from unveil.tasks.result import Result
@@ -20,7 +20,7 @@ NEAR = (1, 5)  # ranks that count as found
 
 
 class _Asked(Task):
-    """What the two tasks share: a text part that was kept beside the encoder, and vectors of test samples."""
+    """What the two tasks share: a text part that was kept beside the encoder, and what it pools of test samples."""
 
     def lacks(self, bench: Bench, name: str) -> str:
         network = bench.ways[name].network
@@ -28,64 +28,85 @@ class _Asked(Task):
             return "an encoder with a text part that was kept beside it"
         return "" if bench.split.test.text else "samples with captions, see unveil list " + bench.kind.name
 
-    def vectors(self, bench: Bench, name: str, most: int) -> tuple[np.ndarray, Tensor]:
-        """Which test samples are asked for, and the unit vector of each; computed once."""
-        return bench.once(("text", name, most), lambda: self._vectors(bench, name, most))
-
     @torch.no_grad()
-    def _vectors(self, bench: Bench, name: str, most: int) -> tuple[np.ndarray, Tensor]:
-        network, asked = bench.ways[name].network.eval(), some(len(bench.split.test), most)
-        part = network.beside["text"].to(bench.device)
-        return asked, torch.cat([part.samples(network(batch.to(bench.device))).cpu() for batch in batches(bench.split.test, asked)])
+    def vectors(self, bench: Bench, name: str, asked: np.ndarray) -> Tensor:
+        """The unit vector of each test sample that is asked for."""
+        network, part = self.networks(bench, name)
+        return torch.cat([part.samples(network(batch.to(bench.device))).cpu() for batch in batches(bench.split.test, asked)])
+
+    @staticmethod
+    def networks(bench: Bench, name: str) -> tuple[Encoder, nn.Module]:
+        """The encoder and its text part, where they work."""
+        network = bench.ways[name].network.eval()
+        return network, network.beside["text"].to(bench.device)
 
 
 class ZeroShot(_Asked):
     """For each property that captions speak of, which of its values a sample has: the one whose prompts lie nearest.
 
-    Each value's vector is the mean of those of its prompts. A property counts that has several values among the test samples; every value
-    counts alike, however many samples have it.
+    Each value's vector is the mean of those of its prompts. A text part without such vectors, which was taught to say captions alone, is
+    asked how likely it is to say each prompt of a sample, less the mean of that over training samples, as some prompts are likely always.
+    A property counts that has several values among the test samples; every value counts alike, however many samples have it.
 
     Args:
         samples: test samples, at most.
+        spoken: test samples, and training samples for the mean, of which prompts are said, at most.
     """
 
     name = "zero-shot"
 
-    def __init__(self, *, samples: Count = 2000):
-        self.samples = samples
+    def __init__(self, *, samples: Count = 2000, spoken: Count = 400):
+        self.samples, self.spoken = samples, spoken
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
-        asked, vectors = self.vectors(bench, name, self.samples)
+        contrasted = bench.ways[name].network.beside["text"].contrasted
+        asked = some(len(bench.split.test), self.samples if contrasted else self.spoken)
         truth = joined(bench.kind.says(batch) for batch in batches(bench.split.test, asked))
-        prompts, scores, chances = self._prompts(bench, name), [], []
+        near, scores, chances = (self._near if contrasted else self._likely)(bench, name, asked), [], []
+        how = "nearest prompt" if contrasted else "prompt most likely said, over training samples,"
         for title, number in truth.items():
             values, count = np.unique(number[number >= 0], return_counts=True)
             if len(values) < 2:
                 continue
-            found = (vectors @ prompts[title].T).argmax(1).numpy()
-            weight = np.full(len(prompts[title]), np.nan)
+            found, many = near[title].argmax(1).numpy(), near[title].shape[1]
+            weight = np.full(many, np.nan)
             weight[values] = count.sum() / (len(values) * count)
             score = np.where(number >= 0, (found == number) * weight[number], np.nan)
             scores.append(score)
-            chances.append(1 / len(prompts[title]))
-            yield from self._told(bench, name, title, score, asked, chances[-1], f"{len(prompts[title])} values of {title}")
+            chances.append(1 / many)
+            yield from self._told(bench, name, title, score, asked, chances[-1], f"{how} among {many} values of {title}")
         if scores:
-            what = f"mean over {len(scores)} properties"
+            what = f"{how} among the values of each of {len(scores)} properties, their mean"
             yield from self._told(bench, name, "", np.nanmean(scores, 0), asked, float(np.mean(chances)), what)
 
     @torch.no_grad()
-    def _prompts(self, bench: Bench, name: str) -> dict[str, Tensor]:
-        """Of each property the unit vectors ``(values, D)``."""
-        part = bench.ways[name].network.beside["text"].to(bench.device)
+    def _near(self, bench: Bench, name: str, asked: np.ndarray) -> dict[str, Tensor]:
+        """Of each property how near samples are to its values ``(n, values)``."""
+        vectors, (_, part) = self.vectors(bench, name, asked), self.networks(bench, name)
         mean = lambda texts: F.normalize(part.texts(texts.to(bench.device)).mean(0), dim=0).cpu()
-        return {title: torch.stack([mean(texts) for texts in values.values()]) for title, values in bench.kind.prompts().items()}
+        prompts = bench.kind.prompts()
+        return {title: vectors @ torch.stack([mean(texts) for texts in values.values()]).T for title, values in prompts.items()}
+
+    @torch.no_grad()
+    def _likely(self, bench: Bench, name: str, asked: np.ndarray) -> dict[str, Tensor]:
+        """Of each property how much more likely its values are said of samples than of training samples ``(n, values)``."""
+        network, part = self.networks(bench, name)
+        sides = ((bench.split.test, asked), (bench.split.train, some(len(bench.split.train), self.spoken)))
+        pooled = [torch.cat([part.pooled(network(batch.to(bench.device))) for batch in batches(*side)]) for side in sides]
+        found = {}
+        for title, values in bench.kind.prompts().items():
+            texts = torch.cat(list(values.values())).to(bench.device)
+            texts = texts[:, :int((texts != 0).sum(1).max())]
+            said, usual = (part.likelihood(each, texts).unflatten(1, (len(values), -1)).mean(2) for each in pooled)
+            found[title] = (said - usual.mean(0)).cpu()
+        return found
 
     def _told(self, bench: Bench, name: str, title: str, score: np.ndarray, asked: np.ndarray, chance: float,
               what: str) -> Iterator[Result]:
         whole = np.full(len(bench.split.test), np.nan)
         whole[asked] = score
         metric = f"balanced accuracy{' of ' * bool(title)}{title}"
-        protocol = f"nearest prompt among {what}, every value counts alike"
+        protocol = f"{what}; every value counts alike"
         result = bench.result(name, name, [whole], task=self.name, protocol=protocol, labels=None, n_train=0, metric=metric)
         yield result
         yield by_chance(result, chance, "guessed among the prompts")
@@ -103,9 +124,15 @@ class TextRetrieval(_Asked):
     def __init__(self, *, samples: Count = 500):
         self.samples = samples
 
+    def lacks(self, bench: Bench, name: str) -> str:
+        lacking = super().lacks(bench, name)
+        if not lacking and not bench.ways[name].network.beside["text"].contrasted:
+            return "a text part that a contrast has taught"
+        return lacking
+
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
-        asked, vectors = self.vectors(bench, name, self.samples)
-        near = vectors @ self._captions(bench, name, asked).T
+        asked = some(len(bench.split.test), self.samples)
+        near = self.vectors(bench, name, asked) @ self._captions(bench, name, asked).T
         count = len(asked)
         for way, likeness in (("signal by text", near.T), ("text by signal", near)):
             rank = ranks(likeness)
@@ -124,7 +151,7 @@ class TextRetrieval(_Asked):
 
     @torch.no_grad()
     def _captions(self, bench: Bench, name: str, asked: np.ndarray) -> Tensor:
-        part = bench.ways[name].network.beside["text"].to(bench.device)
+        _, part = self.networks(bench, name)
         return torch.cat([part.texts(batch.extras["text"].to(bench.device)).cpu() for batch in batches(bench.split.test, asked)])
 
 
@@ -148,4 +175,5 @@ def ranks(likeness: Tensor) -> np.ndarray:
 
 def by_chance(result: Result, value: float, how: str) -> Result:
     """The same figure without an encoder."""
-    return replace(result, features="chance", protocol=how, value=value, values=[value], parts=[value] * len(result.parts), low=None, high=None, encoder="none")
+    return replace(result, features="chance", protocol=how, value=value, values=[value], parts=[value] * len(result.parts), low=None,
+                   high=None, encoder="none")
