@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from unveil.contracts import Count, Encoder
 from unveil.data.samples import Samples
 from unveil.tasks.bench import Bench, some
-from unveil.tasks.result import Result
+from unveil.tasks.result import Result, jackknife, pseudovalues
 from unveil.tasks.task import Task
 
 NEAR = (1, 5)  # ranks that count as found
@@ -62,22 +62,21 @@ class ZeroShot(_Asked):
         contrasted = bench.ways[name].network.beside["text"].contrasted
         asked = some(len(bench.split.test), self.samples if contrasted else self.spoken)
         truth = joined(bench.kind.says(batch) for batch in batches(bench.split.test, asked))
-        near, scores, chances = (self._near if contrasted else self._likely)(bench, name, asked), [], []
+        near, counts, chances = (self._near if contrasted else self._likely)(bench, name, asked), [], []
         how = "nearest prompt" if contrasted else "prompt most likely said, over training samples,"
         for title, number in truth.items():
-            values, count = np.unique(number[number >= 0], return_counts=True)
-            if len(values) < 2:
+            many = near[title].shape[1]
+            is_so = number[:, None] == np.arange(many)
+            if is_so.any(0).sum() < 2:
                 continue
-            found, many = near[title].argmax(1).numpy(), near[title].shape[1]
-            weight = np.full(many, np.nan)
-            weight[values] = count.sum() / (len(values) * count)
-            score = np.where(number >= 0, (found == number) * weight[number], np.nan)
-            scores.append(score)
+            found = near[title].argmax(1).numpy()[:, None] == np.arange(many)
+            counts.append(np.zeros((len(bench.split.test), many, 2)))
+            counts[-1][asked] = np.stack([is_so, is_so & found], -1)
             chances.append(1 / many)
-            yield from self._told(bench, name, title, score, asked, chances[-1], f"{how} among {many} values of {title}")
-        if scores:
-            what = f"{how} among the values of each of {len(scores)} properties, their mean"
-            yield from self._told(bench, name, "", np.nanmean(scores, 0), asked, float(np.mean(chances)), what)
+            yield from self._told(bench, name, title, counts[-1:], chances[-1:], len(asked), f"{how} among {many} values of {title}")
+        if counts:
+            what = f"{how} among the values of each of {len(counts)} properties, their mean"
+            yield from self._told(bench, name, "", counts, chances, len(asked), what)
 
     @torch.no_grad()
     def _near(self, bench: Bench, name: str, asked: np.ndarray) -> dict[str, Tensor]:
@@ -101,15 +100,26 @@ class ZeroShot(_Asked):
             found[title] = (said - usual.mean(0)).cpu()
         return found
 
-    def _told(self, bench: Bench, name: str, title: str, score: np.ndarray, asked: np.ndarray, chance: float,
+    def _told(self, bench: Bench, name: str, title: str, counts: list[np.ndarray], chances: list[float], n_test: int,
               what: str) -> Iterator[Result]:
-        whole = np.full(len(bench.split.test), np.nan)
-        whole[asked] = score
-        metric = f"balanced accuracy{' of ' * bool(title)}{title}"
-        protocol = f"{what}; every value counts alike"
-        result = bench.result(name, name, [whole], task=self.name, protocol=protocol, labels=None, n_train=0, metric=metric)
+        """The mean over properties, of each of which ``counts`` has ``(n_test, values, 2)``: that a sample has a value, and that it was
+        found."""
+        sums, ends = bench.by_part(np.concatenate(counts, 1)), np.cumsum([count.shape[1] for count in counts])[:-1]
+        statistic = lambda total: np.mean([balanced(part) for part in np.split(total, ends, 1)], 0)
+        estimate = jackknife(sums, statistic)
+        low, high = np.clip(estimate.interval(), 0, 1).tolist()
+        result = bench.figure(name, name, [estimate.value], low, high, parts=pseudovalues(sums, statistic).tolist(), n_test=n_test,
+                              task=self.name, protocol=f"{what}; every value counts alike", labels=None, n_train=0,
+                              metric=f"balanced accuracy{' of ' * bool(title)}{title}")
         yield result
-        yield by_chance(result, chance, "guessed among the prompts")
+        yield by_chance(result, float(np.mean(chances)), "guessed among the prompts")
+
+
+def balanced(total: np.ndarray) -> np.ndarray:
+    """Mean share that is found ``(times,)`` over the values that occur, from ``(times, values, 2)``: how many samples have one, and of how
+    many it was found."""
+    there = total[..., 0] > 0
+    return np.where(there, total[..., 1] / np.maximum(total[..., 0], 1), 0).sum(1) / np.maximum(there.sum(1), 1)
 
 
 class TextRetrieval(_Asked):
