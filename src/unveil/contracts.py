@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Protocol
 
 import torch
@@ -44,6 +45,7 @@ class Spec:
         code_channels: numbers that say where a row stands in its graph.
         mixed: samples have channels of unequal number and place; ``channels`` is the greatest number, and as nothing is known of a channel
             as such, ``mean`` is 0 and ``std`` 1.
+        text: token numbers of the text that comes with a sample; 0 where none does.
     """
 
     channels: int
@@ -57,6 +59,7 @@ class Spec:
     edge_channels: int = 0
     code_channels: int = 0
     mixed: bool = False
+    text: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
@@ -85,7 +88,8 @@ class Batch:
         where: packed only, places of the rows ``(sum N, axes)``, where they have any.
         extras: further named tensors, first axis B. Of mixed samples ``"channel"`` ``(B, C)`` int64: -1 where there is no such channel (its
             values are 0), 0 for a channel whose place is known, else 1 to 255, by which channels of unknown place are told apart; and
-            ``"place"`` ``(B, C, 3)`` float32: of an electrode on the head, in head radii (right, front, up), 0 where unknown.
+            ``"place"`` ``(B, C, 3)`` float32: of an electrode on the head, in head radii (right, front, up), 0 where unknown. Where a text
+            comes with each sample ``"text"`` ``(B, L)`` int64: numbers of its words, 0 after its end.
     """
 
     values: Tensor
@@ -173,12 +177,12 @@ class Encoder(nn.Module):
     a saved encoder rebuilds itself.
 
     Attributes:
-        reads: what a kind must offer: ``"grid"`` (dense samples), ``"montage"`` (dense ones with mixed channels), ``"edges"``,
-            ``"places"`` or ``"hierarchy"`` (packed ones).
+        reads: what a kind must offer: ``"grid"`` (dense samples), ``"montage"`` (dense ones with mixed channels), ``"series"`` (dense
+            ones along time, whichever channels they have), ``"edges"``, ``"places"`` or ``"hierarchy"`` (packed ones).
         supports: of ``"keep"`` (drops tokens), ``"layers"`` (returns hidden layers), ``"tokens"`` (local features on the
             token grid that a mask sampler sees), ``"rows"`` (a local feature a row of packed samples), ``"edges"`` (messages go
             along them), ``"hierarchy"`` (``levels`` of them, and ``hide`` a level), ``"condition"`` (a vector a sample, seen by
-            every layer), ``"vectors"``.
+            every layer), ``"vectors"``, ``"patches"`` (``embed`` takes their size, of ``sizes``).
         waits: why its search for neighbours waits for the device, once a pass; empty for an encoder that never waits.
         width: length of a feature vector.
         depth: number of layers that ``layers`` may name, for encoders that support it.
@@ -187,6 +191,7 @@ class Encoder(nn.Module):
         tiny: settings of a network of a few thousand weights, with which conformance is checked.
         settings: name and settings that build another like it; set by whoever built it.
         kind: reads and views its data; set by whoever taught or loaded it.
+        beside: what else its method kept, by name; set by whoever taught or loaded it.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"grid"})
@@ -199,6 +204,7 @@ class Encoder(nn.Module):
     spec: Spec
     settings: dict[str, Any]
     kind: Any
+    beside: Mapping[str, nn.Module] = MappingProxyType({})
 
     def embed(self, batch: Batch) -> Tokens:
         """Samples to tokens, before any mixing between tokens."""
@@ -273,6 +279,7 @@ class Method(nn.Module):
 
     Attributes:
         needs: what the encoder must support.
+        asks: what a kind must offer beside what the encoder reads: ``"text"`` (a text with each sample).
         twins: settings under which the method must fail, by name: each breaks what the method stands on.
         per_batch: settings whose right value goes with 1 / batch size, and the batch size of their default.
         source: paper and code.
@@ -281,6 +288,7 @@ class Method(nn.Module):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    asks: ClassVar[frozenset[str]] = frozenset()
     twins: ClassVar[dict[str, dict[str, Any]]] = {}
     per_batch: ClassVar[dict[str, int]] = {}
     source: ClassVar[str] = ""

@@ -53,6 +53,8 @@ def judge_encoder(encoder: Encoder, parts: Split, *, tasks: Tasks | None = None,
         ways["weights as loaded"] = Way.frozen(build_encoder({"name": "pretrained", "source": source}, encoder.spec, seed).to(here))
     bench = Bench(parts, ways, encoder.kind, seed=seed, device=here, controls=False, **how)
     rows, left = judge(bench, named(tasks))
+    if encoder.kind.uses_labels:
+        rows = [row | {"protocol": row["protocol"] + "; uses labels: what it was taught with names them"} for row in rows]
     rows += judge_controls(encoder, parts, tasks=tasks, scratch=scratch, seed=seed, **how) if beside is None else beside
     return _told(rows, left, tasks is not None, bench.say)
 

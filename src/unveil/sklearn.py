@@ -84,7 +84,7 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def save(self, folder: str | Path) -> None:
         """Writes the encoder as safetensors and JSON; :meth:`from_run` and :func:`unveil.load` read it, and nothing is unpickled."""
         check_is_fitted(self, "encoder_")
-        save_encoder(Path(folder), self.encoder_, self.recipe_)
+        save_encoder(Path(folder), self.encoder_, self.recipe_, self.encoder_.beside)
 
     @classmethod
     def from_run(cls, folder: str | Path) -> Embedding:

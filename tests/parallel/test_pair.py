@@ -32,6 +32,8 @@ JOBS += [Job("infograph", "hierarchical", "graph"), Job("graphmae", "gin", "grap
          Job("scd", "painn", "atoms"), Job("coordinate-denoising", "painn", "atoms")]
 JOBS += [Job("scd", "equivariant", "atoms", settings) for settings in
          (dict(drop=1.0), dict(drop=0.0), dict(stop=True), dict(frozen=False), dict(centred=False))]
+JOBS += [Job("slip", "flex", "signal", settings) for settings in (dict(contrast=0.0), dict(caption=0.0), dict(pairs="shuffled"))]
+JOBS += [Job("slip", "flex", "signal", missing=True)]
 JOBS += [replace(job, sharded=True) for job in JOBS if job.kind == "signal" and not job.missing]
 PACKED = [Job("graphmae", "gin", "graph"), Job("hi-gmae", "hierarchical", "graph"), Job("graph-jepa", "hierarchical", "graph"),
           Job("graphcl", "gin", "graph"), Job("infograph", "gin", "graph")]
@@ -44,6 +46,8 @@ ACROSS = {"sum": [Job("lejepa", "transformer", "signal"), Job("byol", "transform
           "gather": [Job("simclr", "transformer", "signal"), Job("vicreg", "transformer", "signal")]}
 ACROSS["sum"] += [*PACKED[:3], *CLOUDS]
 ACROSS["gather"] += PACKED[3:]
+ACROSS["gather"] += [Job("slip", "flex", "signal")]
+ACROSS["sum"] += [Job("slip", "flex", "signal")]
 FAULTY = [replace(job, fault=f"{where} {fault}") for where, jobs in ACROSS.items() for job in jobs
           for fault in ("not reduced", "times world")]
 FAULTY += [Job(method, "transformer", "signal", fault="summed") for method in DENSE]

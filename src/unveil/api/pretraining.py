@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from unveil.api.opening import Say, describe, opened, quiet
 from unveil.api.record import write_record
-from unveil.contracts import Encoder
+from unveil.contracts import Encoder, Method
 from unveil.controls import judge_encoder
 from unveil.data.opening import open_records
 from unveil.data.options import Options
@@ -161,14 +162,22 @@ def train(recipe: Recipe, kind: Kind, samples: Samples, folder: Path | None, *, 
     monitor = Monitor(settings.total(len(samples)), labels=by_id(samples, samples.labels), groups=by_id(samples, samples.groups))
     loop = Loop(method, kind, samples, settings, seed=recipe.seed, folder=folder / "checkpoints" if folder else None,
                 definition=defined, monitor=monitor, show=show, say=say,
-                snapshot=lambda done: folder and save_encoder(folder / "snapshots" / f"step-{done:08d}", method.kept()["encoder"], recipe))
+                snapshot=lambda done: folder and save_encoder(folder / "snapshots" / f"step-{done:08d}", method.kept()["encoder"], recipe,
+                                                              kept_beside(method)))
     with together(loop):
         ending = loop.run()
     encoder = loop.method.kept()["encoder"].eval().requires_grad_(False)
-    encoder.kind = recipe.build_kind()
+    encoder.kind, beside = recipe.build_kind(), kept_beside(loop.method)
+    if beside:
+        encoder.beside = {name: part.eval().requires_grad_(False) for name, part in beside.items()}
     if folder and ending.status != "stopped":
-        save_encoder(folder / "encoder", encoder, recipe)
+        save_encoder(folder / "encoder", encoder, recipe, beside)
     return encoder, ending
+
+
+def kept_beside(method: Method) -> dict[str, nn.Module]:
+    """All that a method keeps but the encoder."""
+    return {name: part for name, part in method.kept().items() if name != "encoder"}
 
 
 def pretrain(data, *, method: str | None = None, kind: str | None = None, encoder: str | None = None, out: str | Path | None = None,

@@ -46,6 +46,7 @@ class Samples:
             axis, counted from anywhere; None where samples are no parts of something longer.
         doubts: why no claim can be tested on these samples, sentences that a study's verdict gives; empty where there is no reason.
         mixed: samples have channels of unequal number and place, see :class:`unveil.contracts.Batch`.
+        text: token numbers of the text among the extras of each sample; 0 where there is none.
 
     Attributes:
         index: ids of the samples, int64; those of a subset are a part of the whole's.
@@ -59,7 +60,8 @@ class Samples:
                  classes: list[str] | None = None, targets: np.ndarray | None = None, dense: np.ndarray | None = None,
                  groups: np.ndarray | None = None, group_names: Sequence[str] = (), test: np.ndarray | None = None,
                  name: Callable[[int], str] = str, faults: dict[str, str] | None = None, in_memory: bool = True,
-                 notes: list[str] | None = None, cut: np.ndarray | None = None, doubts: Sequence[str] = (), mixed: bool = False):
+                 notes: list[str] | None = None, cut: np.ndarray | None = None, doubts: Sequence[str] = (), mixed: bool = False,
+                 text: int = 0):
         self.fetch, self.shape, self.channels, self.axes = fetch, shape, channels, axes
         self.spacing, self.unit, self.name, self.in_memory = spacing, unit, name, in_memory
         self.labels, self.classes, self.groups, self.test = labels, classes or [], groups, test
@@ -67,7 +69,7 @@ class Samples:
         self.targets, self.dense, self.target = targets, dense, "target"
         self.faults = {} if faults is None else faults
         self.notes = [] if notes is None else notes
-        self.mixed, self.apart, self.cut, self.doubts = mixed, True, cut, list(doubts)
+        self.mixed, self.text, self.apart, self.cut, self.doubts = mixed, text, True, cut, list(doubts)
         self.index, self.whole = torch.arange(count), count
 
     def __len__(self) -> int:
@@ -148,7 +150,7 @@ class Samples:
             raise Unusable("there are no samples to learn from")
         if self.mixed:
             nothing, one = (0.0,) * self.channels, (1.0,) * self.channels
-            return Spec(self.channels, self.shape, self.axes, self.spacing, self.unit, nothing, one, mixed=True)
+            return Spec(self.channels, self.shape, self.axes, self.spacing, self.unit, nothing, one, mixed=True, text=self.text)
         at = self.some()
         count, total, square = 0.0, 0.0, 0.0
         for part in at.split(256):
@@ -161,7 +163,8 @@ class Samples:
         std = (square / count - mean.square()).clamp_min(0).sqrt()
         std = torch.where(std > 1e-8 * (1 + mean.abs()), std, torch.ones_like(std))
         more = dict(packed=True, edge_channels=self.fetch.edge_channels, code_channels=self.fetch.code_channels) if self.packed else {}
-        return Spec(self.channels, self.shape, self.axes, self.spacing, self.unit, tuple(mean.tolist()), tuple(std.tolist()), **more)
+        statistics = tuple(mean.tolist()), tuple(std.tolist())
+        return Spec(self.channels, self.shape, self.axes, self.spacing, self.unit, *statistics, text=self.text, **more)
 
 
 def in_memory(values: Tensor, scale: float = 1.0) -> Callable[[Tensor], tuple[Tensor, None]]:

@@ -9,5 +9,6 @@ TABLE = {
     "equivariant": "unveil.encoders.equivariant:Equivariant",
     "painn": "unveil.encoders.painn:PaiNN",
     "conv": "unveil.encoders.conv:ConvNet",
+    "flex": "unveil.encoders.flex:Flex",
     "pretrained": "unveil.encoders.pretrained:Pretrained",
 }

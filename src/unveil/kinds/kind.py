@@ -32,6 +32,7 @@ class Kind:
         method: that teaches where nothing else is asked for.
         corruptions: names that :meth:`corrupt` knows.
         strengths: of those whose strength is a figure, what it is, such as ``"share of time"``, and its value at severities 1 to 5.
+        uses_labels: under these settings what a method is given holds what the labels say; every judgement then says so.
         light: settings of :meth:`view` under which a sample keeps what its label says: networks are trained on labels with them.
     """
 
@@ -44,6 +45,7 @@ class Kind:
     method: ClassVar[str] = "simclr"
     corruptions: ClassVar[tuple[str, ...]] = ()
     strengths: ClassVar[Mapping[str, tuple[str, tuple[float, ...]]]] = {}
+    uses_labels: bool = False
     light: ClassVar[dict[str, Any]] = {"area": (0.7, 1.0), "strength": 0.5}
 
     def open(self, records: Records) -> Samples:
@@ -97,6 +99,16 @@ class Kind:
         """New values for :meth:`corrupt`, which has checked the name and the severity and keeps missing values at 0; a new batch where more
         than values changes."""
         raise NotImplementedError
+
+    def says(self, batch: Batch) -> dict[str, Tensor]:
+        """What texts say of samples: for each property which of its values a sample has, int64 ``(B,)``, -1 where it has none. Empty for a
+        kind without texts."""
+        return {}
+
+    def prompts(self) -> dict[str, dict[str, Tensor]]:
+        """Texts that say one value of one property, for each of :meth:`says` in the order of its numbers: ``(ways to say it, L)`` token
+        numbers by the value's name."""
+        return {}
 
     def statistics(self, batch: Batch) -> Tensor:
         """The field's plain features ``(B, F)`` without a network: the control beside every judgement."""

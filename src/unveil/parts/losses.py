@@ -36,6 +36,20 @@ def infonce(a: Tensor, b: Tensor, temperature: float) -> Tensor:
 
 
 @full_precision
+def matched(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
+    """Each of two modalities finds its partner among all of the other (Radford et al. 2021): the mean of the two cross-entropies of
+    ``scale a_i b_j`` over j and over i.
+
+    Args:
+        a: ``(B, D)`` unit vectors.
+        b: ``(B, D)`` their partners'.
+        scale: a scalar.
+    """
+    own = rank() * len(a) + torch.arange(len(a), device=a.device)
+    return (F.cross_entropy(scale * a @ gather(b).T, own) + F.cross_entropy(scale * b @ gather(a).T, own)) / 2
+
+
+@full_precision
 def variance_covariance(z: Tensor, gamma: float = 1.0, eps: float = 1e-4) -> tuple[Tensor, Tensor]:
     """VICReg's two regularisers of one branch (Bardes et al. 2022, eq. 1 to 4).
 

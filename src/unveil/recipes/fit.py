@@ -30,6 +30,8 @@ def ways(kind: str, method: str) -> list[tuple[str, dict[str, Any]]]:
     """Encoders with which a method teaches on a kind, its own first, each with the settings of the kind that it takes."""
     made, needs, found = find("kind", kind), find("method", method).needs, {}
     for settings, offers in variants(made):
+        if find("method", method).asks - offers:
+            continue
         for name in sorted(encoders(offers, needs), key=lambda name: name != made.encoder):
             found.setdefault(name, settings)
     return list(found.items())

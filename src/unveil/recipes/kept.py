@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import nn
 
 from unveil import __version__
 from unveil.contracts import Encoder, Spec
@@ -18,19 +21,23 @@ from unveil.recipes.recipe import Recipe, build, build_encoder
 from unveil.training.checkpoint import write_atomic
 
 
-def save_encoder(folder: Path, encoder: Encoder, recipe: Recipe) -> None:
-    """Writes weights, settings, and how to read data: the first process does, and where weights are in shards all must call this."""
+def save_encoder(folder: Path, encoder: Encoder, recipe: Recipe, beside: Mapping[str, nn.Module] = MappingProxyType({})) -> None:
+    """Writes weights, settings, how to read data, and ``beside`` what else the method kept, each in a file of its name: the first process
+    does, and where weights are in shards all must call this."""
     facts = {"unveil": __version__, "kind": recipe.kind, "encoder": recipe.encoder, "spec": encoder.spec.to_json(),
              "method": recipe.method, "seed": recipe.seed}
-    tensors = {name: whole(x.detach()).cpu().contiguous() for name, x in encoder.state_dict().items()}
+    facts |= {"beside": sorted(beside)} if beside else {}
+    files = {name: {key: whole(x.detach()).cpu().contiguous() for key, x in part.state_dict().items()}
+             for name, part in {"model": encoder, **beside}.items()}
     if helper():
         return
-    write_atomic(folder / "model.safetensors", save(tensors))
+    for name, tensors in files.items():
+        write_atomic(folder / f"{name}.safetensors", save(tensors))
     write_atomic(folder / "config.json", json.dumps(facts, indent=1).encode())
 
 
 def load_encoder(folder: str | Path) -> Encoder:
-    """A kept encoder in evaluation mode, with the kind that reads its data as ``encoder.kind``.
+    """A kept encoder in evaluation mode, with the kind that reads its data as ``encoder.kind``, and what was kept beside it.
 
     Args:
         folder: of a run, or of an encoder.
@@ -51,7 +58,22 @@ def load_encoder(folder: str | Path) -> Encoder:
     except (TypeError, RuntimeError, ArithmeticError, LookupError, MemoryError) as why:  # right alone, of a network that cannot be
         raise Unusable(_other(folder / "config.json", why)) from why
     fill(encoder, tensors, str(folder))
+    if facts.get("beside"):
+        encoder.beside = _beside(folder, facts, encoder)
     return encoder.eval()
+
+
+def _beside(folder: Path, facts: dict[str, Any], encoder: Encoder) -> dict[str, nn.Module]:
+    """What a method kept beside its encoder, in evaluation mode: the method of the same settings is built around it to know their form."""
+    try:
+        made = build("method", _settings("method", facts), encoder).kept()
+        found = {name: made[name].eval().requires_grad_(False) for name in facts["beside"]}
+        tensors = {name: load((folder / f"{name}.safetensors").read_bytes()) for name in found}
+    except (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, SafetensorError) as why:
+        raise Unusable(_other(folder / "config.json", why)) from why
+    for name, part in found.items():
+        fill(part, tensors[name], str(folder / f"{name}.safetensors"))
+    return found
 
 
 def _described(file: Path, facts: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], Spec, int]:
@@ -83,7 +105,7 @@ def home(folder: str | Path) -> Path:
     return folder / "encoder" if (folder / "encoder").is_dir() else folder
 
 
-def fill(encoder: Encoder, tensors: dict, source: str) -> None:
+def fill(encoder: nn.Module, tensors: dict, source: str) -> None:
     """Loads weights, all of them or none.
 
     Raises:

@@ -65,11 +65,16 @@ class Recipe:
         """Around ``encoder``, with the method's own weights from the seed.
 
         Raises:
-            Unusable: where the encoder cannot do what the method needs.
+            Unusable: where the encoder cannot do what the method needs, or samples do not have what it asks for.
         """
+        kind = self.build_kind()
+        if without := find("method", self.method["name"]).asks - kind.offers:
+            settings = [f"--kind.{name} {value}" for what in sorted(without) for name, value in kind.optional.get(what, {}).items()]
+            raise Unusable(f"{self.method['name']} asks for {' and '.join(sorted(without))}, which {kind.name} data do not have"
+                           + (f" as they are: {' '.join(settings)}" if settings else ""))
         lacks = find("method", self.method["name"]).needs - encoder.supports
         if lacks:
-            needs, offers = find("method", self.method["name"]).needs, self.build_kind().offers
+            needs, offers = find("method", self.method["name"]).needs, kind.offers
             raise Unusable(f"{self.method['name']} needs an encoder that supports {', '.join(sorted(lacks))}; {self.encoder['name']} does "
                            f"not: {instead(encoders(offers, needs))}")
         with torch.random.fork_rng(devices=[]):

@@ -305,6 +305,8 @@ def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) 
     kind, samples = _data(study, arm, say)
     parts = judgeable(split(samples, held).readable())
     learned = parts.train
+    if study.taught_on == "all" and kind.uses_labels:
+        raise Unusable(f"the study {study.name} teaches on all samples, and what they say names the labels of those to score on")
     if study.taught_on == "all":
         learned = samples.subset(samples.readable())
         parts = replace(parts, name=f"{parts.name}; taught on all samples, without what is known of them")

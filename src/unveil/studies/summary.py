@@ -12,6 +12,7 @@ import numpy as np
 from unveil.tasks.numbers import TENFOLD
 from unveil.tasks.result import interval
 
+IN_WORDS = ("zero-shot", "text-retrieval")  # tasks that ask for what was kept beside an encoder
 NUMBERS = ("R2", "MAE")  # metrics of numbers to predict, whose budgets are samples
 
 
@@ -34,7 +35,9 @@ class Figure:
 
     @property
     def untaught(self) -> str:
-        """What those of the same network without teaching are called."""
+        """What those of the same network without teaching are called; a guess, where an untaught one can be asked nothing."""
+        if self.task in IN_WORDS:
+            return "chance"
         return "from scratch" if self.task == "network" else "random init"
 
     def budget(self, each: int | None) -> str:

@@ -21,4 +21,6 @@ TABLE = {
     "dense": "unveil.tasks.dense:Dense",
     "events": "unveil.tasks.events:Events",
     "forecast": "unveil.tasks.forecast:Forecast",
+    "zero-shot": "unveil.tasks.text:ZeroShot",
+    "text-retrieval": "unveil.tasks.text:TextRetrieval",
 }

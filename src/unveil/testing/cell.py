@@ -52,7 +52,7 @@ class Cell:
     training: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.kind, self.encoder = fitted(self.method.needs, self.kind, self.encoder)
+        self.kind, self.encoder = fitted(self.method.needs, self.kind, self.encoder, self.method.asks)
 
     def __str__(self) -> str:
         return f"{self.method.__name__} with {self.encoder.__name__} on {self.kind.name}"
@@ -108,13 +108,16 @@ class Cell:
             yield {"kind": kind, "encoder": encoder, "method": method}
 
 
-def fitted(needs: frozenset[str], kind: Kind | None = None, encoder: type[Encoder] | None = None) -> tuple[Kind, type[Encoder]]:
-    """A kind and an encoder that go together and support what a method needs: those given, else the first of their tables, grids before
-    others."""
+def fitted(needs: frozenset[str], kind: Kind | None = None, encoder: type[Encoder] | None = None,
+           asks: frozenset[str] = frozenset()) -> tuple[Kind, type[Encoder]]:
+    """A kind and an encoder that go together and support what a method needs and asks for: those given, else the first of their tables,
+    grids before others."""
     made = [(kind, kind.offers)] if kind else [(find("kind", name)(**find("kind", name).tiny | settings), offers)
                                                for name in names("kind") for settings, offers in variants(find("kind", name))]
     made.sort(key=lambda each: "grid" not in each[1])
     for each, offers in made:
+        if asks - offers:
+            continue
         if encoder:
             if encoder.reads <= offers:
                 return each, encoder

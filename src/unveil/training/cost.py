@@ -108,7 +108,8 @@ def blank(spec: Spec, size: int) -> Batch:
     """A batch that has shapes and no values."""
     make = lambda *shape, dtype=torch.float32: torch.empty(*shape, dtype=dtype, device="meta")
     places = make(size, dtype=torch.int64)
-    return Batch(make(size, spec.channels, *spec.shape), places, places, box=make(size, 2, len(spec.shape)))
+    extras = {"text": make(size, spec.text, dtype=torch.int64)} if spec.text else {}
+    return Batch(make(size, spec.channels, *spec.shape), places, places, box=make(size, 2, len(spec.shape)), extras=extras)
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from unveil.data.series import Series
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind, templates
 from unveil.kinds.signal import describe, read
+from unveil.kinds.signal.captions import captioned, prompts, said_of
 from unveil.kinds.signal.corrupt import LEVELS, corrupted
 from unveil.kinds.signal.draw import drawing, head, spectrogram
 from unveil.kinds.signal.kernels import Kernels
-from unveil.kinds.signal.planted import montages
+from unveil.kinds.signal.planted import montages, waves
 from unveil.kinds.signal.view import Rate, crop, fewer, present, varied
 from unveil.randomness import Generator
 
@@ -44,6 +45,8 @@ class Signal(Kind):
             so for mixed channels, and nothing for channels that are the same, which the encoder brings to scale.
         short: a series shorter than a window is set aside (``"leave"``), or filled up with values marked as missing (``"pad"``).
         rates: all recordings are brought to one rate (``"common"``), or keep theirs (``"native"``), which samples then say.
+        captions: samples come with a text that says what is computed from their own values (``"signal"``), and also the name of their class
+            (``"classes"``): methods that read it are then taught by labels.
 
     Attributes:
         rest: mean of each channel ``(C, 1)`` over the data that were opened last; None before, and then views lose no channel.
@@ -53,7 +56,7 @@ class Signal(Kind):
 
     name = "signal"
     tiny = dict(window=64)
-    optional = {"montage": dict(montage="mixed")}
+    optional = {"montage": dict(montage="mixed"), "text": dict(captions="signal")}
     corruptions = tuple(LEVELS)
     strengths = LEVELS
 
@@ -61,26 +64,30 @@ class Signal(Kind):
                  montage: Literal["auto", "same", "mixed"] = "auto", band: tuple[NotNegative, Positive] | None = None,
                  notch: Positive | None = None, reference: Literal["none", "average"] = "none",
                  scale: Literal["none", "deviation", "robust"] | None = None, short: Literal["leave", "pad"] = "leave",
-                 rates: Literal["common", "native"] = "common"):
+                 rates: Literal["common", "native"] = "common", captions: Literal["none", "signal", "classes"] = "none"):
         if band and band[0] >= band[1]:
             raise Unusable(f"kind.band is {band[0]:g} to {band[1]:g} Hz: the lower edge must be below the upper one")
         if rate and rates == "native":
             raise Unusable("kind.rates native keeps each recording's rate: leave out kind.rate")
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
         self.montage, self.band, self.notch, self.reference, self.scale = montage, band, notch, reference, scale
-        self.short, self.rates = short, rates
+        self.short, self.rates, self.captions = short, rates, captions
         self.rest: Tensor | None = None
         self.hertz, self.names = rate, None
 
     @property
     def offers(self) -> frozenset[str]:
-        return frozenset({"montage" if self.montage == "mixed" else "grid"})
+        return frozenset({"series", "montage" if self.montage == "mixed" else "grid"} | ({"text"} if self.captions != "none" else set()))
+
+    @property
+    def uses_labels(self) -> bool:
+        return self.captions == "classes"
 
     def open(self, records: Records) -> Samples:
         if self.triads and records.channels and len(records.channels) % 3:
             raise Unusable(f"kind.triads needs groups of three channels, there are {len(records.channels)}")
         if not self._plain or isinstance(_first(records), Series):
-            return self._opened(records)
+            return self._told(self._opened(records))
         pieces, owner, starts, faults = self._read(records)
         if not pieces:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
@@ -104,12 +111,17 @@ class Signal(Kind):
         groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
         rate = self.rate or records.rate
         self.hertz, self.names = rate, records.channels
-        return Samples(
+        samples = Samples(
             fetch, len(start), shape=(self.window,), channels=len(flat), axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
             unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
             targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source], group_names=people,
             test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
             notes=records.notes, cut=np.stack([source, start.numpy()], 1))
+        return self._told(samples)
+
+    def _told(self, samples: Samples) -> Samples:
+        """With captions, where they are asked for."""
+        return samples if self.captions == "none" else captioned(samples, self.uses_labels)
 
     @property
     def _plain(self) -> bool:
@@ -198,7 +210,8 @@ class Signal(Kind):
     def fixed(self, samples: Samples) -> dict[str, object]:
         return {"window": self.window, "rate": 1.0 / samples.spacing[0] if samples.unit == "s" else None,
                 "montage": "mixed" if samples.mixed else "same", "band": self.band, "notch": self.notch, "reference": self.reference,
-                "scale": self.scale or ("robust" if samples.mixed else "none"), "short": self.short, "rates": self.rates}
+                "scale": self.scale or ("robust" if samples.mixed else "none"), "short": self.short, "rates": self.rates,
+                "captions": self.captions}
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
@@ -227,6 +240,13 @@ class Signal(Kind):
         changed = corrupted(batch, name, severity, self._rate(batch), self.rest, generator)
         return changed if isinstance(changed, Batch) else present(batch, changed)
 
+    def says(self, batch: Batch) -> dict[str, Tensor]:
+        """Trend, period, level, outliers and size of the channel that moves most, and which it is; see :mod:`.captions`."""
+        return said_of(batch, self.hertz) if self.captions != "none" else {}
+
+    def prompts(self) -> dict[str, dict[str, Tensor]]:
+        return prompts() if self.captions != "none" else {}
+
     def statistics(self, batch: Batch) -> Tensor:
         """Moments, shapes and band powers of each channel, see :mod:`.describe`."""
         return describe.statistics(batch, self.hertz)
@@ -243,7 +263,9 @@ class Signal(Kind):
 
     def planted(self, count: int, generator: Generator) -> Samples:
         if self.montage == "mixed":
-            return montages(count, self.window, generator)
+            return self._told(montages(count, self.window, generator))
+        if self.captions != "none":
+            return self._told(waves(count, self.window, generator))
         values, label = templates((2, self.window), count, generator)
         return Samples(lambda ids: (values[ids], None), count, shape=(self.window,), channels=2, axes=("t",), spacing=(1.0,),
                        unit="sample", labels=label.numpy(), classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)

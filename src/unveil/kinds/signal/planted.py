@@ -1,4 +1,4 @@
-"""A planted set of recordings with mixed channels."""
+"""Planted sets: recordings with mixed channels, and waves that a caption can tell apart."""
 
 from __future__ import annotations
 
@@ -32,3 +32,16 @@ def montages(count: int, window: int, generator: Generator) -> Samples:
 
     return Samples(fetch, count, shape=(window,), channels=6, axes=("t",), spacing=(1.0,), unit="sample", labels=label.numpy(),
                    classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8, mixed=True)
+
+
+def waves(count: int, window: int, generator: Generator) -> Samples:
+    """Four values of a factor that words can say: a slow or a quick wave on a line that rises or falls, at a random phase and with white
+    noise, of which words say nothing; the second channel has noise alone."""
+    keys = torch.arange(count)
+    draw = lambda low, high: generator.uniform(1, keys=keys, low=low, high=high)
+    time = torch.arange(window) / window
+    turns, slope = torch.where(keys % 2 == 0, 3.0, 8.0)[:, None], torch.where(keys % 4 < 2, 3.0, -3.0)[:, None]
+    one = (2 * math.pi * (turns * draw(0.93, 1.07) * time + draw(0, 1))).sin() + slope * (time - 0.5)
+    values = torch.stack([draw(0.9, 1.1) * one, torch.zeros_like(one)], 1) + 0.3 * generator.normal(2, window, keys=keys)
+    return Samples(lambda ids: (values[ids], None), count, shape=(window,), channels=2, axes=("t",), spacing=(1.0,), unit="sample",
+                   labels=(keys % 4).numpy(), classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)
