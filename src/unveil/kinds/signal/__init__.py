@@ -49,7 +49,7 @@ class Signal(Kind):
 
     @property
     def offers(self) -> frozenset[str]:
-        return frozenset({"montage" if self.montage == "mixed" else "grid"})
+        return frozenset({"montage"} if self.montage == "mixed" else {"grid", "series"})
 
     def open(self, records: Records) -> Samples:
         if self.triads and records.channels and len(records.channels) % 3:
