@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -60,11 +61,13 @@ class Laya(Method):
                  knots: Count = 17, limit: Positive = 3.0, predictor_width: Count = 128, predictor_depth: Count = 4,
                  predictor_heads: Count = 4, target: Literal["latent", "tokens", "signal"] = "latent", normalise: bool = False,
                  stop: Literal["before projector", "after projector", "none"] = "before projector",
+                 statistics: Literal["joint", "apart"] = "joint",
                  asked: Literal["hidden", "seen"] = "hidden"):
         super().__init__(encoder)
         self.weight, self.overlap, self.share, self.length = weight, overlap, share, length
         self.slices, self.knots, self.limit, self.projection = slices, knots, limit, projection
         self.target, self.normalise, self.stop, self.asked = target, normalise, stop, asked
+        self.statistics = statistics
         latent, signal = target == "latent", target == "signal"
         self.project = projector(encoder.width, hidden, hidden, projection) if latent else None
         into = projection if latent else encoder.width
@@ -94,16 +97,20 @@ class Laya(Method):
                 step: Step) -> tuple[Tensor, Features, Tensor, dict[str, Tensor]]:
         """Error of the prediction and SIGReg, what the encoder makes of the whole, and its projection."""
         whole = self.encoder.encode(tokens)
-        projected = wide(self.project(whole.pooled))
-        goal = self._projections(take(whole.local.detach() if self.stop == "before projector" else whole.local, at))
-        answer = wide(self.predictor(self._projections(seen.local), masks.context, at, tokens.grid))
+        goal = take(whole.local.detach() if self.stop == "before projector" else whole.local, at)
+        projected, goal, context = self._projections(whole.pooled[:, None], goal, seen.local)
+        answer = wide(self.predictor(context, masks.context, at, tokens.grid))
         error = masked_mean((answer - wide(goal.detach() if self.stop == "after projector" else goal)).square(), valid)
         directions = step.generator("slices").normal(self.projection, self.slices)
-        gaussian = sigreg(projected, directions, knots=self.knots, limit=self.limit)
-        return error + self.weight * gaussian, whole, projected, {"prediction": error.detach(), "sigreg": gaussian.detach()}
+        gaussian = sigreg(wide(projected)[:, 0], directions, knots=self.knots, limit=self.limit)
+        return error + self.weight * gaussian, whole, projected[:, 0], {"prediction": error.detach(), "sigreg": gaussian.detach()}
 
-    def _projections(self, local: Tensor) -> Tensor:
-        return self.project(local.flatten(0, 1)).unflatten(0, local.shape[:2])
+    def _projections(self, *features: Tensor) -> list[Tensor]:
+        """Projections of features ``(B, n, D)``, each ``(B, n, K)``, under the same batch statistics or each under its own."""
+        if self.statistics == "apart":
+            return [self.project(x.flatten(0, 1)).unflatten(0, x.shape[:2]) for x in features]
+        joined = torch.cat(features, 1)
+        return self.project(joined.flatten(0, 1)).unflatten(0, joined.shape[:2]).split([x.shape[1] for x in features], 1)
 
     def _reconstruction(self, view: Batch, tokens: Tokens, seen: Features, masks: Masks, at: Tensor, valid: Tensor | None) -> Tensor:
         """Error of what stands at the asked places; of absent channels and missing values there is none."""

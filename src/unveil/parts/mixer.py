@@ -65,8 +65,10 @@ class Mixer(nn.Module):
         self.of_queries, self.of_channels, self.inside = (nn.LayerNorm(width) for _ in range(3))
         self.ask, self.told, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
         self.inner, self.outer = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        initialise(self)
-        nn.init.normal_(self.queries)
+        for part in (self.ask, self.told, self.out, self.inner, self.outer):
+            nn.init.xavier_normal_(part.weight)
+            nn.init.zeros_(part.bias)
+        nn.init.orthogonal_(self.queries)
 
     def forward(self, x: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
         """What the queries find, and at what they look.
