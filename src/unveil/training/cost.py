@@ -108,7 +108,8 @@ def blank(spec: Spec, size: int) -> Batch:
     """A batch that has shapes and no values."""
     make = lambda *shape, dtype=torch.float32: torch.empty(*shape, dtype=dtype, device="meta")
     places = make(size, dtype=torch.int64)
-    return Batch(make(size, spec.channels, *spec.shape), places, places, box=make(size, 2, len(spec.shape)))
+    mixed = {"channel": make(size, spec.channels, dtype=torch.int64), "place": make(size, spec.channels, 3)} if spec.mixed else {}
+    return Batch(make(size, spec.channels, *spec.shape), places, places, box=make(size, 2, len(spec.shape)), extras=mixed)
 
 
 @contextmanager
