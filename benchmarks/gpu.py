@@ -84,7 +84,7 @@ def main() -> None:
         rows.append({"method": method, "losses by way": ways})
         print(rows[-1], flush=True)
     if not given.smoke:
-        write("gpu", rows, hardware=given.hardware)
+        write("gpu", rows, hardware=given.hardware, steps=given.steps)
 
 
 if __name__ == "__main__":

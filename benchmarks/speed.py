@@ -143,11 +143,21 @@ def neighbours(found: dict) -> str:
             + table(["systems", "atoms", "periodic", "edges", "ms", "us an atom", "bytes an atom at the peak", "ASE, ms"], rows))
 
 
+def gpu(found: dict) -> str:
+    """Share of the peak on a GPU."""
+    rows = [[row["method"], row["network"], row["compiled"], f"{1000 * row['seconds']:.0f}", f"{row['images_per_second']:.0f}",
+             f"{row['tflop']:.1f}", f"{row['mfu']:.0%}"] for row in found["rows"] if "mfu" in row]
+    return (f"A whole step on random pictures of 224 px in bf16, {found['rows'][0]['batch']} a batch, the median of the last two thirds of "
+            f"{found['steps']} steps: views, masks, both passes and the update. The share of the peak (MFU) is by the operations of matrix "
+            f"products and convolutions, over the published dense bf16 peak of {found['hardware'].upper()}.\n\n"
+            + table(["method", "network", "compiled", "ms a step", "pictures a second", "TFLOP a step", "MFU"], rows))
+
+
 SECTIONS = {"step_cost": ("A training step", step_cost), "accuracy": ("Time to an accuracy", accuracy),
             "data_bound": ("From files, beside peers", data_bound), "end_to_end": ("From files, beside memory", end_to_end),
             "million": ("A million paths", million), "embedding": ("Embedding", embedding),
             "graph_steps": ("A step on graphs", graph_steps), "messages": ("A layer of messages", messages),
-            "neighbours": ("The radius graph", neighbours)}
+            "neighbours": ("The radius graph", neighbours), "gpu": ("A training step on a GPU", gpu)}
 
 
 def sections() -> Iterator[str]:

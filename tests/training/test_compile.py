@@ -34,6 +34,7 @@ def test_a_compiled_run_loses_as_an_eager_one(tmp_path):
 def test_auto_compiles_on_a_gpu_alone():
     assert not processes.compiled(Training(compile="auto"), torch.device("cpu"))
     assert processes.compiled(Training(compile="auto"), torch.device("cuda"))
+    assert not processes.compiled(Training(compile="auto"), torch.device("cuda"), packed=True)
     assert processes.compiled(Training(compile="yes"), torch.device("cpu"))
 
 

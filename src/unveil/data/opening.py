@@ -32,6 +32,7 @@ def open_records(source, options: Options | None = None, say: Callable[[str], No
         Unusable: where nothing is there, nothing detects it, or the kind is not certain.
     """
     options = options or Options()
+    options = replace(options, groups=None) if options.windows else options  # which is settled where samples are, not by a reader
     if not isinstance(source, (str, Path)):
         array = source if isinstance(source, Mapping) else np.asarray(source)
         return _kind(options.kind, ("image", "signal"), "an array", "--kind"), _module("arrays").from_arrays(array, options)
@@ -39,7 +40,7 @@ def open_records(source, options: Options | None = None, say: Callable[[str], No
     if name in builtin.TABLE and not path.exists():
         held = builtin.TABLE[name]
         kind = _kind(options.kind, (held.kind, *held.others), name, name, held.kind)
-        folder = locate(name, held, say)
+        folder = {part: locate(part, builtin.TABLE[part], say) for part in held.parts} if held.parts else locate(name, held, say)
         return kind, held.read(folder, replace(options, kind=kind))
     if not name.startswith("hf:"):
         _must_exist(path, name)
@@ -70,6 +71,7 @@ def _nothing(path: Path) -> Unusable:
     endings = sorted({file.suffix for file in files})
     found = f"it holds files ending in {', '.join(map(repr, endings))}" if endings else "it is empty"
     return Unusable(f"nothing in {path} can be read: {found}. Readable are pictures, .npy, .npz, .csv, .ts, .tar shards, "
+                    "recordings (.edf, .bdf, .fif, .vhdr, .gdf, .hea, .h5), "
                     "Hugging Face data sets, molecules (.smi, .sdf, tables with a column smiles), atoms (.xyz, .cif, .pdb, .db), graphs "
                     "(.graphml, .gml, .edgelist, node-link .json) and TU sets")
 

@@ -16,7 +16,7 @@ class Options:
         kind: name of the kind; None detects it.
         labels: ``"folders"``, the name of a column, or a CSV file of names and labels; None uses what the source names so.
         targets: name of a column of numbers to predict, or a CSV file of names and numbers.
-        groups: column of subjects or recordings, or ``"files"``.
+        groups: column of subjects or recordings, or ``"files"``; ``"windows"`` keeps nothing apart.
         time: column of time stamps.
         rate: samples a second.
         layout: axes of one sample in an array: of ``"hw", "hwc", "chw", "t", "ct", "tc"``.
@@ -33,6 +33,11 @@ class Options:
     def __post_init__(self):
         if self.rate is not None and not 0 < self.rate < float("inf"):
             raise Unusable(f"the rate is {self.rate}; it must be a number of samples a second, above 0")
+
+    @property
+    def windows(self) -> bool:
+        """Whether single windows are to be held out, with others of their recording on the other side."""
+        return self.groups == "windows"
 
     @property
     def label_file(self) -> Path | None:

@@ -48,6 +48,7 @@ class Samples:
         index: ids of the samples, int64; those of a subset are a part of the whole's.
         whole: number of samples of the whole.
         target: what the targets are called.
+        apart: what belongs together is kept together by a split; else single samples are held out, as the user asked.
     """
 
     def __init__(self, fetch: Callable[[Tensor], tuple[Tensor, Tensor | None] | Batch], count: int, *, shape: tuple[int, ...],
@@ -63,7 +64,7 @@ class Samples:
         self.targets, self.dense, self.target = targets, dense, "target"
         self.faults = {} if faults is None else faults
         self.notes = [] if notes is None else notes
-        self.mixed = mixed
+        self.mixed, self.apart = mixed, True
         self.index, self.whole = torch.arange(count), count
 
     def __len__(self) -> int:

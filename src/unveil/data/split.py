@@ -82,7 +82,8 @@ def split(samples: Samples, held: Sequence[int] | Fold | None = None, share: flo
         chosen = names[generator.permutation(len(names)).numpy()[:max(1, round(share * len(names)))]]
         return _cut(samples, np.isin(samples.groups, chosen), f"{len(chosen)} of {len(names)} groups held out")
     chosen = generator.permutation(len(samples)).numpy()[:max(1, round(share * len(samples)))]
-    return _cut(samples, np.isin(np.arange(len(samples)), chosen), f"{len(chosen)} of {len(samples)} samples held out, groups unknown")
+    what = "groups unknown" if samples.apart else "subjects and recordings on both sides, as --groups windows asks"
+    return _cut(samples, np.isin(np.arange(len(samples)), chosen), f"{len(chosen)} of {len(samples)} samples held out, {what}")
 
 
 def _fold(samples: Samples, fold: Fold) -> Split:

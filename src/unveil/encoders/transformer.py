@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from unveil.contracts import Batch, Count, Encoder, Features, Fraction, Positive, Spec
 from unveil.parts.blocks import Block, initialise
+from unveil.parts.constants import constant
 from unveil.parts.norms import Standardise
 from unveil.parts.patches import centres, patchify, token_grid
 from unveil.parts.positions import grid_coordinates, rotary, sincos, sincos_grid
@@ -72,7 +73,7 @@ class Transformer(Encoder):
         """Where tokens are, in patches: ``(N, axes)`` where all samples agree, else ``(B, N, axes)``."""
         if self.frame == "view" and tokens.grid is not None:
             return grid_coordinates(tokens.grid, tokens.values.device)
-        step = tokens.where.new_tensor([side * gap for side, gap in zip(self.patch, self.spec.spacing, strict=True)])
+        step = constant(tuple(side * gap for side, gap in zip(self.patch, self.spec.spacing, strict=True)), tokens.where)
         return tokens.where / step - 0.5
 
     def _add_positions(self, tokens: Tokens) -> Tensor:

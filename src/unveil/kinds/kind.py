@@ -51,6 +51,11 @@ class Kind:
         """
         raise NotImplementedError
 
+    def to(self, device: torch.device) -> Kind:
+        """Itself, with what it knows of the data (means, deviations) on ``device``, so that no view has to be waited for."""
+        vars(self).update({name: held.to(device) for name, held in vars(self).items() if isinstance(held, Tensor)})
+        return self
+
     def spec(self) -> Spec | None:
         """What samples look like, unnormalised, where the settings alone say it; None where it takes data."""
         return None

@@ -70,7 +70,7 @@ def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, limit: float = 3.0
     """
     t = torch.linspace(0, limit, knots, device=z.device)
     weight = torch.full_like(t, 2 * limit / (knots - 1))
-    weight[0] = weight[-1] = limit / (knots - 1)
+    weight[::knots - 1].div_(2)  # both ends
     target = (-t.square() / 2).exp()
     t, weight, target = (x.to(z.dtype) for x in (t, weight, target))
     along = z @ F.normalize(directions.to(z.dtype), dim=0)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from unveil.errors import Unusable
+from unveil.parts.constants import constant
 from unveil.parts.positions import grid_coordinates
 from unveil.randomness import Generator
 
@@ -50,14 +51,14 @@ def block_size(grid: tuple[int, ...], share: float, aspect: float) -> tuple[int,
 def _corners(grid: tuple[int, ...], size: tuple[int, ...], border: bool, count: tuple[int, ...], generator: Generator,
              keys: Tensor) -> Tensor:
     """Random block corners ``(B, *count, axes)``; without ``border`` the last row and column of the grid are never reached."""
-    room = torch.tensor([max(1, whole - side + border) for whole, side in zip(grid, size)], device=keys.device)
+    room = constant(tuple(max(1, whole - side + border) for whole, side in zip(grid, size)), keys)
     return (generator.uniform(*count, len(grid), keys=keys) * room).long()
 
 
 def _inside(place: Tensor, corner: Tensor, size: tuple[int, ...]) -> Tensor:
     """Bool ``(..., N)``: which places of the grid lie in the block at ``corner (..., axes)``."""
     offset = place - corner[..., None, :]
-    return ((offset >= 0) & (offset < place.new_tensor(size))).all(-1)
+    return ((offset >= 0) & (offset < constant(size, place))).all(-1)
 
 
 def layouts(grid: tuple[int, ...], target: tuple[int, ...], context: tuple[int, ...], blocks: int, border: bool,
@@ -77,7 +78,7 @@ def layouts(grid: tuple[int, ...], target: tuple[int, ...], context: tuple[int, 
 
 @lru_cache(maxsize=256)
 def _spare(grid: tuple[int, ...], target: tuple[int, ...], context: tuple[int, ...], blocks: int, border: bool, least: int,
-           draws: int = 128) -> tuple[int, Tensor, Tensor]:
+           device: torch.device, draws: int = 128) -> tuple[int, Tensor, Tensor]:
     """Those of ``draws`` fixed layouts whose context is longer than ``least``: the fewest context tokens among them, which is
     what all samples of a batch get, and the layouts, as :func:`layouts` returns them.
 
@@ -89,7 +90,7 @@ def _spare(grid: tuple[int, ...], target: tuple[int, ...], context: tuple[int, .
     if not good.any():
         raise Unusable(f"a token grid of {'x'.join(map(str, grid))} leaves no context of more than {least} tokens beside {blocks} "
                        f"target blocks of {'x'.join(map(str, target))}: use smaller patches, or lower --method.min_keep")
-    return int(count[good].min()), corners[good, 0], seen[good, 0]
+    return int(count[good].min()), corners[good, 0].to(device), seen[good, 0].to(device)
 
 
 def multiblock(grid: tuple[int, ...], generator: Generator, keys: Tensor, *, blocks: int, target_scale: tuple[float, float],
@@ -120,8 +121,7 @@ def multiblock(grid: tuple[int, ...], generator: Generator, keys: Tensor, *, blo
     target = block_size(grid, _between(target_scale, draw), _between(target_aspect, tied))
     context = block_size(grid, _between(context_scale, generator.number()), 1.0)
     border = not faithful
-    kept, *spare = _spare(grid, target, context, blocks, border, min_keep)
-    spare_corners, spare_seen = (fixed.to(keys.device) for fixed in spare)
+    kept, spare_corners, spare_seen = _spare(grid, target, context, blocks, border, min_keep, keys.device)
     corners, seen = layouts(grid, target, context, blocks, border, generator, keys, tries)
     enough = seen.sum(-1) >= kept
     row, found, first = torch.arange(len(keys), device=keys.device), enough.any(1), enough.int().argmax(1)
@@ -140,6 +140,6 @@ def _between(limits: tuple[float, float], share: float) -> float:
 
 def _raster(corners: Tensor, size: tuple[int, ...], grid: tuple[int, ...]) -> Tensor:
     """Raster places ``(..., M)`` of the cells of blocks at ``corners (..., axes)``."""
-    stride = [math.prod(grid[axis + 1:]) for axis in range(len(grid))]
+    stride = tuple(math.prod(grid[axis + 1:]) for axis in range(len(grid)))
     cells = grid_coordinates(size, corners.device).long() + corners[..., None, :]
-    return (cells * cells.new_tensor(stride)).sum(-1)
+    return (cells * constant(stride, cells)).sum(-1)

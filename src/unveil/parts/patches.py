@@ -8,6 +8,7 @@ from torch import Tensor
 
 from unveil.contracts import Batch
 from unveil.errors import Unusable
+from unveil.parts.constants import constant
 from unveil.parts.positions import grid_coordinates
 
 
@@ -48,8 +49,8 @@ def token_grid(shape: tuple[int, ...], patch: tuple[int, ...]) -> tuple[int, ...
 def centres(batch: Batch, grid: tuple[int, ...], patch: tuple[int, ...]) -> Tensor:
     """Coordinates of patch centres in the sample's source ``(B, N, axes)``, from the box that the view covers."""
     place = grid_coordinates(grid, batch.values.device)
-    size = place.new_tensor(batch.values.shape[2:])
-    share = (place + 0.5) * place.new_tensor(patch) / size
+    size = constant(tuple(batch.values.shape[2:]), place)
+    share = (place + 0.5) * constant(patch, place) / size
     if batch.box is None:
         return (share * size).expand(len(batch), -1, -1)
     low, high = batch.box[:, :1], batch.box[:, 1:]

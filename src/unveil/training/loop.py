@@ -83,9 +83,10 @@ class Loop:
         """Trains from the newest checkpoint to the end, a stop by the user, or a fault."""
         self.fabric = processes.fabric(self.settings, self.samples.packed)
         self.fabric.launch()
-        changed = processes.sharded(self.settings) or processes.compiled(self.settings, self.fabric.device)
+        self.kind.to(self.fabric.device)
+        changed = processes.sharded(self.settings) or processes.compiled(self.settings, self.fabric.device, self.samples.packed)
         plain = processes.blueprint(self.method) if changed else None
-        self.module, self.optimiser = processes.set_up(self.fabric, self.method, self.settings)
+        self.module, self.optimiser = processes.set_up(self.fabric, self.method, self.settings, self.samples.packed)
         start = 0
         if self.folder:
             start = checkpoint.restore(self.folder, self.method, self.optimiser, self.definition, self.say)

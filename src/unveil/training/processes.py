@@ -24,9 +24,9 @@ def sharded(settings: Training) -> bool:
     return settings.strategy == "fsdp" and settings.processes > 1
 
 
-def compiled(settings: Training, device: torch.device) -> bool:
-    """Repeated parts are compiled."""
-    return settings.compile == "yes" or (settings.compile == "auto" and device.type == "cuda")
+def compiled(settings: Training, device: torch.device, packed: bool = False) -> bool:
+    """Repeated parts are compiled; of packed samples only where that is asked for, since each batch has another number of rows."""
+    return settings.compile == "yes" or (settings.compile == "auto" and device.type == "cuda" and not packed)
 
 
 def fabric(settings: Training, packed: bool = False) -> Fabric:
@@ -72,10 +72,10 @@ def shard(method: Method, mesh) -> Method:
     return fully_shard(method, mesh=mesh["data_parallel"])
 
 
-def set_up(fabric: Fabric, method: Method, settings: Training) -> tuple[nn.Module, torch.optim.Optimizer]:
+def set_up(fabric: Fabric, method: Method, settings: Training, packed: bool = False) -> tuple[nn.Module, torch.optim.Optimizer]:
     """What a step calls instead of the method, and the optimiser."""
     method.to(fabric.device)
-    if compiled(settings, fabric.device):
+    if compiled(settings, fabric.device, packed):
         # The same code serves encoder, teacher and predictor, at every number of tokens.
         torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
         for unit in method.units():

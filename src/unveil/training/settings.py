@@ -33,7 +33,8 @@ class Training:
         nodes: machines; more than one need torchrun or Slurm.
         strategy: of several processes: ``"ddp"`` keeps all weights on each, ``"fsdp"`` cuts weights, teachers and the optimiser's state
             into shards; ``"auto"`` is ddp.
-        compile: ``torch.compile`` of the repeated parts of encoder, teacher and predictor; ``"auto"`` does on a GPU.
+        compile: ``torch.compile`` of the repeated parts of encoder, teacher and predictor; ``"auto"`` does on a GPU, but not for packed
+            samples, each batch of which has another number of rows.
         checkpoint_every: steps between checkpoints; None makes about one a minute.
         snapshots: copies of the kept encoder that are left on the way, evenly spaced, the last at the end; 0 leaves none.
         logger: where figures are also sent, by the package of that name; nothing is sent unless one is named.

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unveil.contracts import Batch
+from unveil.parts.constants import constant
 from unveil.randomness import Generator
 
 
@@ -72,12 +73,12 @@ def _window(batch: Batch, first: Tensor, last: Tensor, out: tuple[int, int]) -> 
 
 def _grey(like: Tensor) -> Tensor:
     """The map ``(3, 3)`` of a colour to the grey of its brightness."""
-    return like.new_tensor([0.299, 0.587, 0.114]).expand(3, 3)
+    return constant((0.299, 0.587, 0.114), like).expand(3, 3)
 
 
 def _turned(turn: Tensor) -> Tensor:
     """Maps ``(B, 3, 3)`` that turn colours about the grey axis by ``turn (B, 1, 1)`` of a full circle, in the YIQ plane."""
-    to = turn.new_tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+    to = constant(((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)), turn)
     cos, sin = (turn * 2 * torch.pi).cos(), (turn * 2 * torch.pi).sin()
     zero, one = torch.zeros_like(turn), torch.ones_like(turn)
     plane = torch.cat([torch.cat(row, 2) for row in ([one, zero, zero], [zero, cos, -sin], [zero, sin, cos])], 1)

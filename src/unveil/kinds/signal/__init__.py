@@ -10,11 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unveil.contracts import Batch, Count, Positive
+from unveil.contracts import Batch, Count, NotNegative, Positive
+from unveil.data.processing import Processing, resampled
 from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
+from unveil.data.series import Series
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind, templates
+from unveil.kinds.signal import read
 from unveil.kinds.signal.corrupt import LEVELS, corrupted
 from unveil.kinds.signal.planted import montages
 from unveil.kinds.signal.view import crop, present, varied
@@ -27,10 +30,17 @@ class Signal(Kind):
     Args:
         window: length of a sample, in values at ``rate``.
         stride: distance between window starts; None for a quarter of the window.
-        rate: samples a second to resample to; None keeps the source's.
+        rate: values a second to resample to; None keeps the source's, or takes the lowest where recordings differ.
         triads: views turn the sensor, by about 3 degrees at strength 1: channels come in groups of x, y, z in its frame.
         montage: recordings have the same channels (``"same"``), or each its own, told apart by places and names (``"mixed"``); ``"auto"``
             looks at the recordings.
+        band: lower and upper edge in Hz of a Butterworth filter that runs forth and back, so that nothing is delayed; 0 for no lower edge.
+        notch: frequency in Hz that is taken out, such as 50 of the mains.
+        reference: ``"average"`` subtracts the mean of a recording's channels at each instant.
+        scale: each channel of a recording over its own deviation, or ``"robust"``, less its median and over IQR / 1.349; None does
+            so for mixed channels, and nothing for channels that are the same, which the encoder brings to scale.
+        short: a series shorter than a window is set aside (``"leave"``), or filled up with values marked as missing (``"pad"``).
+        rates: all recordings are brought to one rate (``"common"``), or keep theirs (``"native"``), which samples then say.
 
     Attributes:
         rest: mean of each channel ``(C, 1)`` over the data that were opened last; None before, and then views lose no channel.
@@ -42,9 +52,17 @@ class Signal(Kind):
     corruptions = tuple(LEVELS)
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False,
-                 montage: Literal["auto", "same", "mixed"] = "auto"):
+                 montage: Literal["auto", "same", "mixed"] = "auto", band: tuple[NotNegative, Positive] | None = None,
+                 notch: Positive | None = None, reference: Literal["none", "average"] = "none",
+                 scale: Literal["none", "deviation", "robust"] | None = None, short: Literal["leave", "pad"] = "leave",
+                 rates: Literal["common", "native"] = "common"):
+        if band and band[0] >= band[1]:
+            raise Unusable(f"kind.band is {band[0]:g} to {band[1]:g} Hz: the lower edge must be below the upper one")
+        if rate and rates == "native":
+            raise Unusable("kind.rates native keeps each recording's rate: leave out kind.rate")
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
-        self.montage = montage
+        self.montage, self.band, self.notch, self.reference, self.scale = montage, band, notch, reference, scale
+        self.short, self.rates = short, rates
         self.rest: Tensor | None = None
 
     @property
@@ -54,6 +72,8 @@ class Signal(Kind):
     def open(self, records: Records) -> Samples:
         if self.triads and records.channels and len(records.channels) % 3:
             raise Unusable(f"kind.triads needs groups of three channels, there are {len(records.channels)}")
+        if not self._plain or isinstance(_first(records), Series):
+            return self._opened(records)
         pieces, owner, starts, faults = self._read(records)
         if not pieces:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
@@ -82,6 +102,28 @@ class Signal(Kind):
             targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source], group_names=people,
             test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
             notes=records.notes)
+
+    @property
+    def _plain(self) -> bool:
+        """Whether arrays are read as they are."""
+        return (self.montage != "mixed" and self.band is None and self.notch is None and self.reference == "none"
+                and self.scale in (None, "none") and self.short == "leave" and self.rates == "common")
+
+    def _opened(self, records: Records) -> Samples:
+        """Records with channels, rates and lengths of their own, or such that something is done to."""
+        loaded = read.load(records, _channels_first)
+        if self.montage == "auto" and read.differ(loaded):
+            self.montage = "mixed"
+        mixed = self.montage == "mixed"
+        if not mixed:
+            read.alike(loaded, records)
+        rate = None if self.rates == "native" else read.common_rate(loaded, self.rate)
+        self.scale = self.scale or ("robust" if mixed else "none")
+        how = Processing(self.band, self.notch, self.reference, self.scale, rate)
+        reading = read.Reading(self.window, self.stride, self.short == "pad", self.rates == "native", how)
+        samples = read.samples(read.cut(loaded, records, reading, mixed), loaded, records, reading, mixed)
+        self.rest = None if mixed else _means(samples)
+        return samples
 
     def _read(self, records: Records):
         """Reads all series, sets aside what has another number of channels, no window, or windows without a value."""
@@ -139,11 +181,14 @@ class Signal(Kind):
         if self._kept(rate):
             return x
         at = np.arange(0, x.shape[1] - 1, rate / self.rate)
+        if self.rate < rate:
+            return resampled(x, Processing(rate=self.rate).ratio(rate))[:, :len(at)]
         return np.stack([np.interp(at, np.arange(x.shape[1]), channel) for channel in x]).astype(np.float32)
 
     def fixed(self, samples: Samples) -> dict[str, object]:
         return {"window": self.window, "rate": 1.0 / samples.spacing[0] if samples.unit == "s" else None,
-                "montage": "mixed" if samples.mixed else "same"}
+                "montage": "mixed" if samples.mixed else "same", "band": self.band, "notch": self.notch, "reference": self.reference,
+                "scale": self.scale or ("robust" if samples.mixed else "none"), "short": self.short, "rates": self.rates}
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
@@ -188,6 +233,23 @@ class Signal(Kind):
         values, label = templates((2, self.window), count, generator)
         return Samples(lambda ids: (values[ids], None), count, shape=(self.window,), channels=2, axes=("t",), spacing=(1.0,),
                        unit="sample", labels=label.numpy(), classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)
+
+
+def _first(records: Records) -> np.ndarray | Series | None:
+    """The first record that can be read."""
+    for i in range(len(records)):
+        try:
+            return records.load(i)
+        except Unreadable:
+            continue
+    return None
+
+
+def _means(samples: Samples) -> Tensor:
+    """Mean of each channel ``(C, 1)`` over some windows."""
+    batch = samples.batch(samples.some())
+    weight = torch.ones_like(batch.values[:, :1]) if batch.valid is None else batch.valid[:, None].to(batch.values)
+    return ((batch.values * weight).sum((0, 2)) / weight.sum((0, 2)).clamp_min(1))[:, None]
 
 
 def _channels_first(x: np.ndarray, layout: str | None) -> np.ndarray:

@@ -1,0 +1,58 @@
+"""Small recordings as files: an EDF and BDF writer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def edf(values: Sequence[np.ndarray], labels: Sequence[str], rates: Sequence[int], *, seconds: float = 1, person: str = "X X X X",
+        units: Sequence[str] | None = None, ends: tuple[float, float] = (-1000.0, 1000.0), bdf: bool = False, records: int | None = None,
+        onsets: Sequence[float] | None = None) -> bytes:
+    """An EDF file, or a BDF one, of channels in physical values; with ``onsets`` of records it is one with gaps (EDF+D)."""
+    counts = [int(rate * seconds) for rate in rates]
+    whole = min(len(x) // n for x, n in zip(values, counts))
+    top = 2 ** 23 - 1 if bdf else 2 ** 15 - 1
+    steps = [(np.asarray(x, float) - ends[0]) / (ends[1] - ends[0]) * (2 * top + 1) - top - 1 for x in values]
+    digital = [np.clip(np.round(x), -top - 1, top).astype("<i4") for x in steps]
+    labels, units = list(labels), list(units or ["uV"] * len(values))
+    if onsets is not None:
+        labels, units, counts = [*labels, "EDF Annotations"], [*units, ""], [*counts, 30]
+    pad = lambda held, width: str(held)[:width].ljust(width).encode("latin-1")
+    limits = [ends] * len(values) + [(-1, 1)] * (onsets is not None)
+    head = (b"\xffBIOSEMI" if bdf else pad("0", 8)) + pad(person, 80) + pad("Startdate X X X X", 80)
+    head += pad("01.01.01", 8) + pad("01.01.01", 8) + pad(256 * (len(labels) + 1), 8)
+    head += pad("24BIT" if bdf else "EDF+D" if onsets is not None else "", 44) + pad(whole if records is None else records, 8)
+    head += pad(f"{seconds:g}", 8) + pad(len(labels), 4)
+    for column, width in ((labels, 16), ([""] * len(labels), 80), (units, 8), ([f"{low:g}" for low, _ in limits], 8),
+                          ([f"{high:g}" for _, high in limits], 8), ([-top - 1] * len(labels), 8), ([top] * len(labels), 8),
+                          ([""] * len(labels), 80), (counts, 8), ([""] * len(labels), 32)):
+        head += b"".join(pad(held, width) for held in column)
+    rows = []
+    for record in range(whole):
+        for x, n in zip(digital, counts):
+            part = x[record * n:(record + 1) * n]
+            rows.append(part.astype("<i2").tobytes() if not bdf else part.view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
+        if onsets is not None:
+            rows.append(f"+{onsets[record]:g}\x14\x14\0".encode().ljust(60, b"\0"))
+    return head + b"".join(rows)
+
+
+def waves(channels: int, rate: int, seconds: float, seed: int = 0) -> np.ndarray:
+    """Noisy rhythms ``(C, T)`` of some microvolts."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(rate * seconds)) / rate
+    return np.stack([20 * np.sin(2 * np.pi * (8 + c % 5) * t + c) + rng.normal(0, 8, len(t)) for c in range(channels)])
+
+
+def folder(path: Path) -> Path:
+    """Three people's EDF files with different montages and rates, as in a clinic."""
+    for who, (rate, labels) in enumerate([(100, ("EEG FP1-REF", "EEG C3-REF", "EEG O1-REF")), (128, ("Fp1", "Fp2", "Cz", "Pz", "EKG")),
+                                          (200, ("F3-M2", "C4-M1"))]):
+        for night in range(2):
+            file = path / f"p{who}" / f"night{night}.edf"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(edf(waves(len(labels), rate, 12, 10 * who + night), labels, [rate] * len(labels), person=f"P{who:03d} X X X"))
+    return path
