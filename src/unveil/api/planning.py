@@ -170,7 +170,7 @@ def _sized(method: str, kind: str | None, data, scale: str, given: Mapping[str, 
         if "grid" not in reader.offers and (planted := reader.planted(SOME, Generator("plan"))).packed:
             seen = _packed(planted, reader.spec())
             return recipe, replace(seen, number=None, size=recipes.published_rows(method, kind) or seen.size)
-        if (spec := reader.spec()) is None:
+        if (spec := reader.spec(recipes.published_channels(method, kind) if scale == "published" else None)) is None:
             raise Unusable(f"the settings do not say what a sample of kind {kind} looks like: give --data, or for pictures --kind.size and "
                            "--kind.channels")
         return recipe, _Seen(spec)

@@ -42,6 +42,7 @@ class Montage(Transformer):
                  class_token: bool = False, drop_path: Fraction = 0.0):
         super().__init__(spec, patch=patch, width=width, depth=depth, heads=heads, mlp_ratio=mlp_ratio, class_token=class_token,
                          positions="rotary", drop_path=drop_path)
+        del self.standardise  # samples come to scale, in whatever number of channels
         self.cut = nn.Linear(self.patch[0], mixer_width)  # a convolution whose kernel and stride are a patch, the same for every channel
         initialise(self.cut)
         self.channels = ChannelVectors(mixer_width)
@@ -56,7 +57,7 @@ class Montage(Transformer):
         return list(self.blocks)
 
     def embed(self, batch: Batch) -> Tokens:
-        values, there = self.standardise(batch), batch.extras["channel"] >= 0
+        values, there = batch.values if batch.valid is None else batch.values * batch.valid[:, None], batch.extras["channel"] >= 0
         raw, grid = patchify(values, self.patch), token_grid(values.shape[2:], self.patch)
         cut = self.cut(raw.unflatten(-1, (values.shape[1], -1)))
         mixed, looked = self.mixer(cut + self.channels(batch)[:, None], there)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from unveil.contracts import Batch, Count, Fraction, Positive, Spec
@@ -40,8 +39,9 @@ class Tubelets(Transformer):
     supports = frozenset({"tokens", "keep", "layers", "frames"})
     tiny = dict(frame=16, hop=16, patch=(2, 1, 4), width=32, depth=2, heads=2)
 
-    def __init__(self, spec: Spec, *, frame: Count = 500, hop: Count = 250, frames: Count = 32, patch: tuple[Count, Count, Count] = (4, 4, 30),
-                 width: Count = 384, depth: Count = 12, heads: Count = 6, mlp_ratio: Positive = 4.0, drop_path: Fraction = 0.0):
+    def __init__(self, spec: Spec, *, frame: Count = 500, hop: Count = 250, frames: Count = 32,
+                 patch: tuple[Count, Count, Count] = (4, 4, 30), width: Count = 384, depth: Count = 12, heads: Count = 6,
+                 mlp_ratio: Positive = 4.0, drop_path: Fraction = 0.0):
         super().__init__(spec, patch=1, width=width, depth=depth, heads=heads, mlp_ratio=mlp_ratio, drop_path=drop_path)
         self.long, self.hop, self.most, self.patch = frame, hop, frames, tuple(patch)
         self.patch_values = math.prod(self.patch)

@@ -37,8 +37,8 @@ class EEGVJEPA(Method):
         shares: share of a frame that a block of each covers.
         aspect: smallest and largest height over width of a block.
         momentum: of the teacher, at the start and at the end.
-        crop: of each frame the same stretch of time, stretched to the whole; nothing; or as control the published crop of channels and time,
-            which on frames much longer than they have channels is one and the same piece of the middle in every sample.
+        crop: of each frame the same stretch of time, stretched to the whole; nothing; or as control the published crop of channels and
+            time, which on frames much longer than they have channels is one and the same piece of the middle in every sample.
         crop_area: smallest and largest share of a frame that a crop keeps.
         crop_aspect: smallest and largest width over height of the published crop.
         spread: weight of a term that pushes the deviation of answers over tokens up to 1.
@@ -50,14 +50,16 @@ class EEGVJEPA(Method):
     source = "arXiv 2507.03633; amir-hojjati/eeg-vjepa, facebookresearch/jepa"
     needs = frozenset({"keep", "tokens", "frames"})
     twins = {"no teacher and no stop-gradient": dict(teacher=False)}
-    tiny = dict(predictor_width=48, predictor_depth=1, predictor_heads=2, momentum=(0.9, 1.0), crop="none", blocks=(2, 1), shares=(0.25, 0.5))
+    tiny = dict(predictor_width=48, predictor_depth=1, predictor_heads=2, momentum=(0.9, 1.0), crop="none", blocks=(2, 1),
+                shares=(0.25, 0.5))
 
     def __init__(self, encoder: Encoder, *, predictor_width: Count = 384, predictor_depth: Count = 6, predictor_heads: Count = 6,
                  blocks: tuple[Count, Count] = (8, 2), shares: tuple[Fraction, Fraction] = (0.15, 0.7),
                  aspect: tuple[Positive, Positive] = (0.75, 1.5), momentum: tuple[Fraction, Fraction] = (0.998, 1.0),
                  crop: Literal["time", "none", "published"] = "time", crop_area: tuple[Fraction, Fraction] = (0.3, 1.0),
                  crop_aspect: tuple[Positive, Positive] = (0.75, 1.35), spread: NotNegative = 0.0,
-                 target: Literal["features", "values"] = "features", masking: Literal["tubes", "random"] = "tubes", teacher: bool = True):
+                 target: Literal["features", "values"] = "features", masking: Literal["tubes", "random"] = "tubes",
+                 teacher: bool = True):
         super().__init__(encoder)
         self.blocks, self.shares, self.aspect, self.momentum, self.spread = blocks, shares, aspect, momentum, spread
         self.crop, self.crop_area, self.crop_aspect, self.target, self.masking = crop, crop_area, crop_aspect, target, masking

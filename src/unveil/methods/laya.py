@@ -24,9 +24,9 @@ class Laya(Method):
 
     One encoder runs twice: on the whole sample, and on what is left when stretches of time are hidden. A narrow predictor says the
     projections of the whole's features at the hidden places, from the projections of what is seen. Gradient is stopped before the projector
-    on the side of the target. There is no teacher: that the mean feature of a sample, projected, is a standard normal over the batch (SIGReg)
-    is all that keeps features apart. ``MSE + weight * SIGReg + overlap * L_query``, a sum and no mixture, where the last keeps the queries
-    that mix channels from looking at the same ones.
+    on the side of the target. There is no teacher: that the mean feature of a sample, projected, is a standard normal over the batch
+    (SIGReg) is all that keeps features apart. ``MSE + weight * SIGReg + overlap * L_query``, a sum and no mixture, where the last keeps
+    the queries that mix channels from looking at the same ones.
 
     Args:
         encoder: what is taught and kept.
@@ -46,6 +46,8 @@ class Laya(Method):
             token by token, or the values of every channel there (a masked autoencoder with the same network, masks and predictor).
         normalise: values that are asked for are normalised patch by patch.
         stop: where gradient ends on the side of the target.
+        statistics: of the projector's batch norms, over the pooled features and both passes' tokens at once, or of each apart. Apart, what
+            hardly differs between samples is made to differ for SIGReg, while tokens, whose places differ more, stay all the same.
         asked: the hidden stretches. As broken twin what is seen, which need only be copied.
     """
 
@@ -54,7 +56,7 @@ class Laya(Method):
     needs = frozenset({"keep", "tokens", "channels"})
     twins = {"no SIGReg": dict(weight=0.0)}
     per_batch = {"weight": 512}
-    tiny = dict(length=(2, 4), hidden=64, projection=16, slices=64, predictor_width=32, predictor_depth=1, predictor_heads=2)
+    tiny = dict(weight=0.2, stop="after projector", length=(2, 4), hidden=64, projection=16, slices=64, predictor_width=32, predictor_depth=1, predictor_heads=2)
 
     def __init__(self, encoder: Encoder, *, weight: NotNegative = 0.05, overlap: NotNegative = 1.0, share: Fraction = 0.6,
                  length: tuple[Count, Count] = (5, 10), hidden: Count = 2048, projection: Count = 128, slices: Count = 256,

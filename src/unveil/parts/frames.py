@@ -32,8 +32,8 @@ def plane_crops(rows: int, columns: int, area: tuple[float, float], aspect: tupl
     """Boxes of random area and aspect on a plane, as pictures are cropped (Szegedy et al. 2015, in the form of torchvision and V-JEPA): the
     first of ten draws that fits, else the middle in the nearest aspect that does.
 
-    A plane that is much wider than high has no place for a box of a large area and a nearly square aspect: then no draw ever fits, and every
-    box is the same one from the middle. On the 19 channels by 500 values of EEG-VJEPA's published settings it always is.
+    A plane that is much wider than high has no place for a box of a large area and a nearly square aspect: then no draw ever fits, and
+    every box is the same one from the middle. On the 19 channels by 500 values of EEG-VJEPA's published settings it always is.
 
     Args:
         rows: of the plane.
