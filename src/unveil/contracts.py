@@ -131,9 +131,10 @@ class Batch:
         return torch.ones_like(self.graph.sample, dtype=torch.bool) if self.valid is None else self.valid
 
     def one(self, number: int) -> Tensor | Batch:
-        """A sample as its kind draws it: its values ``(C, *shape)``, or for packed samples a batch of it alone. It waits for the device."""
+        """A sample as its kind draws it: its values ``(C, *shape)``, or for packed samples, and where more is known of it, a batch of it
+        alone. It waits for the device."""
         if self.graph is None:
-            return self.values[number].float()
+            return self.map(lambda x: x[number:number + 1]) if self.extras else self.values[number].float()
         rows = (self.graph.sample == number).nonzero()[:, 0]
         pick = lambda x: None if x is None else x[rows]
         return Batch(self.values[rows].float(), self.ids[number:number + 1], self.keys[number:number + 1], pick(self.valid),

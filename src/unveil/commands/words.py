@@ -14,6 +14,7 @@ from rich.table import Table
 from unveil.errors import Unusable
 from unveil.wording import escape
 
+OF_CLASSES = ("accuracy", "balanced accuracy", "kappa", "ROC-AUC")  # metrics that many tasks have at the same label budgets
 OUT, ERR = (Console(stderr=errors, highlight=False, emoji=False, soft_wrap=True) for errors in (False, True))
 
 
@@ -100,12 +101,12 @@ def _column(row: dict) -> tuple[tuple[str, Any], ...]:
     return ("metric", row["metric"] + arrow), ("labels a class", "all" if row["labels"] is None else str(row["labels"])), *row["at"].items()
 
 
-def _bunch(row: dict) -> tuple[str, bool]:
-    """What stands in one table: a task, its plain accuracies apart from what else it says."""
-    return row["task"], row["metric"] == "accuracy" and not row["at"]
+def _bunch(row: dict) -> tuple[str, str]:
+    """What stands in one table: a task, each of its plain figures of classes apart from what else it says."""
+    return row["task"], row["metric"] if row["metric"] in OF_CLASSES and not row["at"] else ""
 
 
-def _columns(rows: Sequence[dict], bunch: tuple[str, bool]) -> set[tuple]:
+def _columns(rows: Sequence[dict], bunch: tuple[str, str]) -> set[tuple]:
     return {_column(row) for row in rows if _bunch(row) == bunch}
 
 

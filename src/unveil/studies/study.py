@@ -21,7 +21,7 @@ from unveil.controls import TASKS, judge_controls, judge_encoder
 from unveil.data.opening import open_records
 from unveil.data.options import Options
 from unveil.data.samples import Samples
-from unveil.data.split import Fold, Split, judgeable, split
+from unveil.data.split import Fold, GroupFold, Split, judgeable, split
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind
 from unveil.provenance import code_version, machine
@@ -38,6 +38,7 @@ from unveil.training.loop import definition
 _OPENED: dict[str, tuple[Kind, Samples]] = {}  # the last two data that a study opened
 OF_FOLD = ("split", "split_name", "seed", "code")  # what a row says once, not of every score
 
+FOLDS = {"-fold stratified": Fold, "-fold by group": GroupFold}
 
 @dataclass(frozen=True)
 class Study:
@@ -49,7 +50,8 @@ class Study:
         data: a built-in set, or a path.
         options: what is to be said of the data.
         arms: name -> ``method`` and settings by dotted name.
-        folds: groups to hold out, a list a fold; None is the source's own test part. "10-fold stratified" in YAML makes ten of samples.
+        folds: groups to hold out, a list a fold; None is the source's own test part. "10-fold stratified" in YAML makes ten of samples,
+            "8-fold by group" eight of whole groups, which of eight groups leaves each out once.
         budgets: labels a class; None is all.
         draws: repeats of few-label probes.
         seeds: how many.
@@ -77,7 +79,7 @@ class Study:
     question: str
     data: str
     arms: dict[str, dict[str, Any]]
-    folds: tuple[tuple[int, ...] | Fold | None, ...] = (None,)
+    folds: tuple[tuple[int, ...] | Fold | GroupFold | None, ...] = (None,)
     budgets: tuple[int | None, ...] = (1, 5, 20, None)
     draws: int = 5
     seeds: int = 3
@@ -171,13 +173,14 @@ def _study(file, name: str, held: dict[str, Any]) -> Study:
     return study
 
 
-def _folds(file, given: Any) -> tuple[tuple[int, ...] | Fold | None, ...]:
-    """Lists of groups as they are, and ``"10-fold stratified"`` as ten folds of samples."""
+def _folds(file, given: Any) -> tuple[tuple[int, ...] | Fold | GroupFold | None, ...]:
+    """Lists of groups as they are, ``"10-fold stratified"`` as ten folds of samples, and ``"8-fold by group"`` as eight of whole groups."""
     if isinstance(given, str):
         number, rest = re.match(r"(\d*)(.*)", given).groups()
-        if rest != "-fold stratified" or int(number or 0) < 2:
-            raise Unusable(f"the study {file} has the folds {given!r}: lists of groups, or such as '10-fold stratified', are meant")
-        return tuple(Fold(place, int(number)) for place in range(int(number)))
+        if rest not in FOLDS or int(number or 0) < 2:
+            raise Unusable(f"the study {file} has the folds {given!r}: lists of groups, or such as '10-fold stratified' or "
+                           "'8-fold by group', are meant")
+        return tuple(FOLDS[rest](place, int(number)) for place in range(int(number)))
     return tuple(tuple(fold) if fold else None for fold in given)
 
 
@@ -330,6 +333,7 @@ def _teach_and_judge(study: Study, recipe: Recipe, kind: Kind, parts: Split, lea
             "status": ending.status, "steps": ending.step, "findings": ending.findings,
             "figures": {k: round(v, 5) for k, v in last.items() if isinstance(v, float) and "/" in k},
             "encoder": scores[0]["encoder"],
+            **({"doubts": learned.doubts} if learned.doubts else {}),
             "scores": [{name: value for name, value in score.items() if name not in OF_FOLD} | _rounded(score) for score in scores]}
 
 

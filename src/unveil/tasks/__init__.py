@@ -12,10 +12,13 @@ TABLE = {
     "retrieve": "unveil.tasks.retrieve:Retrieve",
     "robust": "unveil.tasks.robust:Robust",
     "shift": "unveil.tasks.shift:Shift",
+    "subjects": "unveil.tasks.subjects:Subjects",
     "calibration": "unveil.tasks.calibration:Calibration",
     "attentive": "unveil.tasks.attentive:Attentive",
     "forest": "unveil.tasks.forest:Forest",
     "tenfold": "unveil.tasks.tenfold:TenFold",
     "regression": "unveil.tasks.regression:Regression",
     "dense": "unveil.tasks.dense:Dense",
+    "events": "unveil.tasks.events:Events",
+    "forecast": "unveil.tasks.forecast:Forecast",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -17,10 +18,12 @@ from unveil.data.samples import Samples, encode_labels
 from unveil.data.series import Series
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind, templates
-from unveil.kinds.signal import read
+from unveil.kinds.signal import describe, read
 from unveil.kinds.signal.corrupt import LEVELS, corrupted
+from unveil.kinds.signal.draw import drawing, head, spectrogram
+from unveil.kinds.signal.kernels import Kernels
 from unveil.kinds.signal.planted import montages
-from unveil.kinds.signal.view import crop, present, varied
+from unveil.kinds.signal.view import Rate, crop, fewer, present, varied
 from unveil.randomness import Generator
 
 
@@ -44,12 +47,15 @@ class Signal(Kind):
 
     Attributes:
         rest: mean of each channel ``(C, 1)`` over the data that were opened last; None before, and then views lose no channel.
+        hertz: values a second of the data that were opened last; None before, and where it is unknown.
+        names: of their channels; None before, and where channels are mixed or have no names.
     """
 
     name = "signal"
     tiny = dict(window=64)
     optional = {"montage": dict(montage="mixed")}
     corruptions = tuple(LEVELS)
+    strengths = LEVELS
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False,
                  montage: Literal["auto", "same", "mixed"] = "auto", band: tuple[NotNegative, Positive] | None = None,
@@ -64,6 +70,7 @@ class Signal(Kind):
         self.montage, self.band, self.notch, self.reference, self.scale = montage, band, notch, reference, scale
         self.short, self.rates = short, rates
         self.rest: Tensor | None = None
+        self.hertz, self.names = rate, None
 
     @property
     def offers(self) -> frozenset[str]:
@@ -96,12 +103,13 @@ class Signal(Kind):
         labels, classes = encode_labels(records.labels)
         groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
         rate = self.rate or records.rate
+        self.hertz, self.names = rate, records.channels
         return Samples(
             fetch, len(start), shape=(self.window,), channels=len(flat), axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
             unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
             targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source], group_names=people,
             test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
-            notes=records.notes)
+            notes=records.notes, cut=np.stack([source, start.numpy()], 1))
 
     @property
     def _plain(self) -> bool:
@@ -123,6 +131,8 @@ class Signal(Kind):
         reading = read.Reading(self.window, self.stride, self.short == "pad", self.rates == "native", how)
         samples = read.samples(read.cut(loaded, records, reading, mixed), loaded, records, reading, mixed)
         self.rest = None if mixed else _means(samples)
+        self.hertz = 1.0 / samples.spacing[0] if samples.unit == "s" else None
+        self.names = None if mixed else next(iter(loaded.series.values())).channels
         return samples
 
     def _read(self, records: Records):
@@ -211,27 +221,31 @@ class Signal(Kind):
             batch = crop(batch, first, share, out)
         if strength > 0:
             batch = replace(batch, values=present(batch, varied(batch.values, keys, strength, self.triads, self.rest, generator)))
+            batch = fewer(batch, strength, generator) if "channel" in batch.extras else batch
         return batch
 
-    def corrupted(self, batch: Batch, name: str, severity: int, generator: Generator) -> Tensor:
-        """Noise, a drifting baseline, wrong gains, lost channels, gaps, time that runs unevenly; see :mod:`.corrupt`."""
-        return present(batch, corrupted(batch, name, severity, self.rest, generator))
+    def _rate(self, batch: Batch) -> Rate:
+        """Values a second: of each sample where it says so."""
+        return batch.extras["rate"][:, None, None] if "rate" in batch.extras else self.hertz
+
+    def corrupted(self, batch: Batch, name: str, severity: int, generator: Generator) -> Tensor | Batch:
+        """Noise of four kinds, blinks, drift, gains, missing frequencies, lost channels, gaps, uneven time; see :mod:`.corrupt`."""
+        changed = corrupted(batch, name, severity, self._rate(batch), self.rest, generator)
+        return changed if isinstance(changed, Batch) else present(batch, changed)
 
     def statistics(self, batch: Batch) -> Tensor:
-        """Mean, deviation, least, greatest and mean absolute difference of each channel."""
-        x = batch.values
-        return torch.cat([x.mean(-1), x.std(-1), x.amin(-1), x.amax(-1), x.diff(dim=-1).abs().mean(-1)], 1)
+        """Moments, shapes and band powers of each channel, see :mod:`.describe`."""
+        return describe.statistics(batch, self.hertz)
 
-    def draw(self, sample: Tensor) -> str:
-        values = sample.numpy()
-        height, width = 12 * len(values), 120
-        lines = []
-        for row, x in enumerate(values[:8]):
-            low, high = float(np.nanmin(x)), float(np.nanmax(x))
-            y = 12 * row + 11 - 10 * (x - low) / max(high - low, 1e-9)
-            points = " ".join(f"{i * width / max(len(x) - 1, 1):.1f},{v:.1f}" for i, v in enumerate(y))
-            lines.append(f'<polyline class="trace t{row % 3}" points="{points}"/>')
-        return f'<svg viewBox="0 0 {width} {min(height, 96)}" class="sample">{"".join(lines)}</svg>'
+    def fitted(self, samples: Samples) -> dict[str, Callable[[Batch], Tensor]]:
+        return {"MiniRocket": Kernels(samples, generator=Generator(0, "kernels"))}
+
+    def draw(self, sample: Tensor | Batch) -> str:
+        return drawing(sample, None if isinstance(sample, Batch) and "channel" in sample.extras else self.names)
+
+    def portraits(self, sample: Tensor | Batch) -> dict[str, str]:
+        made = {"power by time (across) and frequency (up)": spectrogram(sample), "power by electrode": head(sample)}
+        return {what: drawn for what, drawn in made.items() if drawn}
 
     def planted(self, count: int, generator: Generator) -> Samples:
         if self.montage == "mixed":
