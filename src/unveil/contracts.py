@@ -182,7 +182,8 @@ class Encoder(nn.Module):
         supports: of ``"keep"`` (drops tokens), ``"layers"`` (returns hidden layers), ``"tokens"`` (local features on the
             token grid that a mask sampler sees), ``"rows"`` (a local feature a row of packed samples), ``"edges"`` (messages go
             along them), ``"hierarchy"`` (``levels`` of them, and ``hide`` a level), ``"condition"`` (a vector a sample, seen by
-            every layer), ``"vectors"``, ``"patches"`` (``embed`` takes their size, of ``sizes``).
+            every layer), ``"vectors"``, ``"patches"`` (``embed`` takes their size, of ``sizes``), ``"channels"`` (mixes whichever channels
+            a sample has, ``Tokens.mixing`` says how), ``"frames"`` (reads frames of a series, which :meth:`frames` cuts).
         waits: why its search for neighbours waits for the device, once a pass; empty for an encoder that never waits.
         width: length of a feature vector.
         depth: number of layers that ``layers`` may name, for encoders that support it.

@@ -117,6 +117,7 @@ class Tokens:
         raw: the values that each token covers, ``(B, N, P)``: the target of pixel-type losses.
         lead: ``(B, L, D)`` tokens without a place, such as a class token; they go before the others and are never dropped.
         graph: packed only: whose each row is, and what hangs together.
+        mixing: of encoders that mix channels by Q queries ``(B, N, Q, C)``, how much of each channel each query took.
     """
 
     values: Tensor
@@ -126,6 +127,7 @@ class Tokens:
     raw: Tensor | None = None
     lead: Tensor | None = None
     graph: Graph | None = None
+    mixing: Tensor | None = None
 
     @property
     def packed(self) -> bool:
@@ -135,7 +137,7 @@ class Tokens:
         """The tokens at ``index``: ``(B, K)`` per row for dense tokens, flat ``(M,)`` for packed ones. The rest is dropped."""
         pick = (lambda x: x[index]) if self.packed else (lambda x: take(x, index))
         kept = {name: pick(x) for name in ("values", "where", "valid", "raw") if (x := getattr(self, name)) is not None}
-        return replace(self, **kept, grid=None, graph=self.graph and self.graph.take(index))
+        return replace(self, **kept, grid=None, mixing=None, graph=self.graph and self.graph.take(index))
 
 
 def take(x: Tensor, index: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 TABLE = {
     "transformer": "unveil.encoders.transformer:Transformer",
+    "montage": "unveil.encoders.montage:Montage",
+    "tubelets": "unveil.encoders.tubelets:Tubelets",
     "gin": "unveil.encoders.gin:GIN",
     "gcn": "unveil.encoders.gin:GCN",
     "gat": "unveil.encoders.gin:GAT",

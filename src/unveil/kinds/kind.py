@@ -61,8 +61,9 @@ class Kind:
         vars(self).update({name: held.to(device) for name, held in vars(self).items() if isinstance(held, Tensor)})
         return self
 
-    def spec(self) -> Spec | None:
-        """What samples look like, unnormalised, where the settings alone say it; None where it takes data."""
+    def spec(self, channels: int | None = None) -> Spec | None:
+        """What samples look like, unnormalised, where the settings alone say it, or together with the number of ``channels``; None where it
+        takes data."""
         return None
 
     def fixed(self, samples: Samples) -> dict[str, object]:

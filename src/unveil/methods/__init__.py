@@ -9,6 +9,8 @@ TABLE = {
     "i-jepa": "unveil.methods.ijepa:IJEPA",
     "bootleg": "unveil.methods.bootleg:Bootleg",
     "lejepa": "unveil.methods.lejepa:LeJEPA",
+    "laya": "unveil.methods.laya:Laya",
+    "eeg-vjepa": "unveil.methods.eeg_vjepa:EEGVJEPA",
     "graphmae": "unveil.methods.graphmae:GraphMAE",
     "hi-gmae": "unveil.methods.hi_gmae:HiGMAE",
     "graphcl": "unveil.methods.graphcl:GraphCL",

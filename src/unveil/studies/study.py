@@ -57,6 +57,8 @@ class Study:
         seeds: how many.
         scale: of the recipes.
         labelled: training samples that probes may learn from, at most, evenly spaced; None for all.
+        judged: another set, read as ``data`` are, that encoders are judged on; ``folds`` are of it, and teaching sees of ``data`` what is
+            not its own test part. Empty for ``data``.
         taught_on: ``"train"``, or ``"all"``: teaching then sees the test samples too, without what is known of them.
         tasks: that judge, by name; empty for those that judge where nothing else is asked for.
         scratch: also train the network from scratch on the labels.
@@ -85,6 +87,7 @@ class Study:
     seeds: int = 3
     scale: str = "small"
     labelled: int | None = None
+    judged: str = ""
     taught_on: Literal["train", "all"] = "train"
     tasks: tuple[str, ...] = ()
     scratch: bool = True
@@ -252,7 +255,7 @@ def arm_definition(study: Study, arm: str, seed: int) -> str:
 def _unusual(study: Study) -> dict[str, Any]:
     """What has been asked for beyond the usual, which is in no definition."""
     usual = {field.name: field.default for field in fields(Study)}
-    return {name: value for name in ("taught_on", "tasks") if (value := getattr(study, name)) != usual[name]}
+    return {name: value for name in ("judged", "taught_on", "tasks") if (value := getattr(study, name)) != usual[name]}
 
 
 def _run_arm(study: Study, arm: str, seed: int, home: Path, show, say) -> dict[str, Any]:
@@ -300,11 +303,24 @@ def _data(study: Study, arm: str, say: Callable[[str], None]) -> tuple[Kind, Sam
     return _OPENED[asked]
 
 
+def _judged(study: Study, arm: str, kind: Kind, samples: Samples, say: Callable[[str], None]) -> Samples:
+    """What encoders are judged on, read as what they were taught on."""
+    if not study.judged:
+        return samples
+    asked = definition({"judged": study.judged, "kind": kind.fixed(samples)})
+    if asked not in _OPENED:
+        name, records = open_records(study.judged, options := Options(kind=kind.name), say)
+        recipe = _recipe(study, arm, 0, name)
+        reader = replace(recipe, kind=recipe.kind | kind.fixed(samples)).build_kind()
+        _OPENED[asked] = reader, opened(reader, records, options, say)
+    return _OPENED[asked][1]
+
+
 def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) -> dict[str, Any]:
     done = folder / "fold.json"
     kind, samples = _data(study, arm, say)
-    parts = judgeable(split(samples, held).readable())
-    learned = parts.train
+    parts = judgeable(split(_judged(study, arm, kind, samples, say), held).readable())
+    learned = split(samples).readable().train if study.judged else parts.train
     if study.taught_on == "all" and kind.uses_labels:
         raise Unusable(f"the study {study.name} teaches on all samples, and what they say names the labels of those to score on")
     if study.taught_on == "all":

@@ -46,6 +46,10 @@ class Robust(Task):
         score, names = self._scores(bench, name), self._names(bench)
         severities = (0, *SEVERITIES)
         mean = {severity: np.mean([score[each, severity] for each in names], 0) for severity in severities}
+        for corruption in names:
+            yield bench.result(name, name, [np.mean([score[corruption, severity] for severity in SEVERITIES], 0)], task=self.name,
+                               metric=f"accuracy under {corruption}", labels=None, n_train=len(bench.labelled(None, 0)),
+                               protocol=f"{protocol(bench, None)}; learned on clean samples, scored on corrupted ones, mean over severities")
         rows = score | {("mean", severity): values for severity, values in mean.items()}
         for (corruption, severity), values in rows.items():
             over = f"mean over {', '.join(names)}" if corruption == "mean" else corruption

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unveil.contracts import Batch, Count, NotNegative, Positive
+from unveil.contracts import Batch, Count, NotNegative, Positive, Spec
 from unveil.data.processing import Processing, resampled
 from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
@@ -206,6 +206,12 @@ class Signal(Kind):
         if self.rate < rate:
             return resampled(x, Processing(rate=self.rate).ratio(rate))[:, :len(at)]
         return np.stack([np.interp(at, np.arange(x.shape[1]), channel) for channel in x]).astype(np.float32)
+
+    def spec(self, channels: int | None = None) -> Spec | None:
+        if channels is None:
+            return None
+        return Spec(channels, (self.window,), ("t",), (1.0 / (self.rate or 1.0),), "s" if self.rate else "sample", (0.0,) * channels,
+                    (1.0,) * channels, mixed=self.montage == "mixed")
 
     def fixed(self, samples: Samples) -> dict[str, object]:
         return {"window": self.window, "rate": 1.0 / samples.spacing[0] if samples.unit == "s" else None,
