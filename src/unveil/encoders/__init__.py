@@ -9,5 +9,6 @@ TABLE = {
     "equivariant": "unveil.encoders.equivariant:Equivariant",
     "painn": "unveil.encoders.painn:PaiNN",
     "conv": "unveil.encoders.conv:ConvNet",
+    "movement": "unveil.encoders.movement:Movement",
     "pretrained": "unveil.encoders.pretrained:Pretrained",
 }

@@ -16,4 +16,5 @@ TABLE = {
     "graph-jepa": "unveil.methods.graph_jepa:GraphJEPA",
     "coordinate-denoising": "unveil.methods.coordinate_denoising:CoordinateDenoising",
     "scd": "unveil.methods.scd:SCD",
+    "biopm": "unveil.methods.biopm:BioPM",
 }

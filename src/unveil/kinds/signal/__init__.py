@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unveil.contracts import Batch, Count, Positive
+from unveil.contracts import Batch, Count, Index, Positive
 from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind, templates
 from unveil.kinds.signal.corrupt import LEVELS, corrupted
-from unveil.kinds.signal.planted import montages
+from unveil.kinds.signal.movements import Movements, cropped
+from unveil.kinds.signal.planted import montages, movements
 from unveil.kinds.signal.view import crop, present, varied
 from unveil.randomness import Generator
 
@@ -31,6 +32,12 @@ class Signal(Kind):
         triads: views turn the sensor, by about 3 degrees at strength 1: channels come in groups of x, y, z in its frame.
         montage: recordings have the same channels (``"same"``), or each its own, told apart by places and names (``"mixed"``); ``"auto"``
             looks at the recordings.
+        movements: samples also have movement elements, of acceleration between its zero crossings (``"crossings"``), or as control its
+            pieces of equal length (``"chunks"``); see :mod:`.movements`. Such samples have no views but crops, and no corruptions.
+        accelerations: channels that movements are made of, from 0.
+        g: what one g is in these channels.
+        most: elements a sample, at most.
+        chunks: pieces an axis; None for as many as a sample has elements there on average.
 
     Attributes:
         rest: mean of each channel ``(C, 1)`` over the data that were opened last; None before, and then views lose no channel.
@@ -38,18 +45,22 @@ class Signal(Kind):
 
     name = "signal"
     tiny = dict(window=64)
-    optional = {"montage": dict(montage="mixed")}
+    optional = {"montage": dict(montage="mixed"), "movements": dict(movements="crossings")}
     corruptions = tuple(LEVELS)
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False,
-                 montage: Literal["auto", "same", "mixed"] = "auto"):
+                 montage: Literal["auto", "same", "mixed"] = "auto", movements: Literal["none", "crossings", "chunks"] = "none",
+                 accelerations: tuple[Index, ...] = (0, 1, 2), g: Positive = 1.0, most: Count = 192, chunks: Count | None = None):
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
         self.montage = montage
+        self.movements, self.accelerations, self.g, self.most, self.chunks = movements, accelerations, g, most, chunks
+        if movements != "none":
+            self.corruptions, self.light = (), Kind.light | {"strength": 0.0}
         self.rest: Tensor | None = None
 
     @property
     def offers(self) -> frozenset[str]:
-        return frozenset({"montage" if self.montage == "mixed" else "grid"})
+        return frozenset({"montage"} if self.montage == "mixed" else {"grid", "series"} | ({"movements"} if self.movements != "none" else set()))
 
     def open(self, records: Records) -> Samples:
         if self.triads and records.channels and len(records.channels) % 3:
@@ -77,11 +88,20 @@ class Signal(Kind):
         groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
         rate = self.rate or records.rate
         return Samples(
-            fetch, len(start), shape=(self.window,), channels=len(flat), axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
+            self._moving(fetch, pieces, start, rate), len(start), shape=(self.window,), channels=len(flat), axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
             unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
             targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source], group_names=people,
             test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
             notes=records.notes)
+
+    def _moving(self, fetch, pieces: list[np.ndarray], start: Tensor, rate: float | None):
+        """``fetch``, with movement elements where they are asked for."""
+        if self.movements == "none":
+            return fetch
+        fetch = Movements(fetch, pieces, start, window=self.window, rate=rate, form=self.movements, axes=self.accelerations, most=self.most,
+                          g=self.g, each=self.chunks)
+        self.chunks = fetch.each
+        return fetch
 
     def _read(self, records: Records):
         """Reads all series, sets aside what has another number of channels, no window, or windows without a value."""
@@ -143,12 +163,20 @@ class Signal(Kind):
 
     def fixed(self, samples: Samples) -> dict[str, object]:
         return {"window": self.window, "rate": 1.0 / samples.spacing[0] if samples.unit == "s" else None,
-                "montage": "mixed" if samples.mixed else "same"}
+                "montage": "mixed" if samples.mixed else "same", "movements": self.movements, "accelerations": self.accelerations, "g": self.g,
+                "most": self.most, "chunks": self.chunks}
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
         """Crops stretched to ``size`` times the window; then turned sensors, gains, offsets and noise, relative to the sample's
-        own deviation, and lost channels, which read as their mean over the data. A series has no exact symmetry."""
+        own deviation, and lost channels, which read as their mean over the data. A series has no exact symmetry.
+
+        Raises:
+            Unusable: where values of movement elements are to change.
+        """
+        if strength > 0 and self.movements != "none":
+            raise Unusable("samples with movement elements have no views with other values: use a method that hides parts of a sample, such as "
+                           "--method biopm, or --kind.movements none")
         return [self._one_view(batch, area, size, strength, generator) for _ in range(count)]
 
     def _one_view(self, batch: Batch, area, size: float, strength: float, generator: Generator) -> Batch:
@@ -157,7 +185,8 @@ class Signal(Kind):
         if area != (1.0, 1.0) or out != whole:
             share = generator.uniform(1, keys=keys, low=area[0], high=area[1])
             first = generator.uniform(1, keys=keys) * (1 - share)
-            batch = crop(batch, first, share, out)
+            extras = cropped(batch, first, share, out) if "elements" in batch.extras else batch.extras
+            batch = replace(crop(batch, first, share, out), extras=extras)
         if strength > 0:
             batch = replace(batch, values=present(batch, varied(batch.values, keys, strength, self.triads, self.rest, generator)))
         return batch
@@ -185,6 +214,8 @@ class Signal(Kind):
     def planted(self, count: int, generator: Generator) -> Samples:
         if self.montage == "mixed":
             return montages(count, self.window, generator)
+        if self.movements != "none":
+            return movements(count, self.window, self._moving, generator)
         values, label = templates((2, self.window), count, generator)
         return Samples(lambda ids: (values[ids], None), count, shape=(self.window,), channels=2, axes=("t",), spacing=(1.0,),
                        unit="sample", labels=label.numpy(), classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)
