@@ -180,7 +180,8 @@ class Encoder(nn.Module):
             token grid that a mask sampler sees), ``"rows"`` (a local feature a row of packed samples), ``"edges"`` (messages go
             along them), ``"hierarchy"`` (``levels`` of them, and ``hide`` a level), ``"condition"`` (a vector a sample, seen by
             every layer), ``"vectors"``, ``"hide"`` (``encode`` takes ``hide``, bool ``(B, N)``: dense tokens whose values are not to be
-            seen, but their places are), ``"spans"`` (tokens have a ``span``, a ``raw`` and ``content``), ``"core"`` (tokens have one).
+            seen, but their places are), ``"stretches"`` (some neighbouring tokens are read as a sample of their own), ``"spans"`` (tokens
+            have a ``span``, a ``raw`` and ``content``), ``"core"`` (tokens have one).
         waits: why its search for neighbours waits for the device, once a pass; empty for an encoder that never waits.
         width: length of a sample's feature vector.
         local_width: length of a token's; ``width`` where nothing else is said.

@@ -53,7 +53,8 @@ def write(encoder: Encoder, folder: Path) -> dict[str, Any]:
     except Exception as why:  # an operator without a form in ONNX, a size that depends on values, over 2 GB: many classes
         raise Unusable(f"{type(encoder).__name__} cannot be written as ONNX ({type(why).__name__}: {_first_line(why)}): "
                        "use --to safetensors") from why
-    return {"file": FILE, "opset": OPSET, "outputs": {"pooled": ["batch", encoder.width], "local": ["batch", "tokens", encoder.local_width]}}
+    outputs = {"pooled": ["batch", encoder.width], "local": ["batch", "tokens", encoder.local_width]}
+    return {"file": FILE, "opset": OPSET, "outputs": outputs}
 
 
 def answer(folder: Path, encoder: Encoder) -> Callable[[Tensor], dict[str, Tensor]]:

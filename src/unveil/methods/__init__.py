@@ -17,4 +17,7 @@ TABLE = {
     "coordinate-denoising": "unveil.methods.coordinate_denoising:CoordinateDenoising",
     "scd": "unveil.methods.scd:SCD",
     "biopm": "unveil.methods.biopm:BioPM",
+    "unimotion": "unveil.methods.unimotion:UniMotion",
+    "ts2vec": "unveil.methods.ts2vec:TS2Vec",
+    "patchtst": "unveil.methods.patchtst:PatchTST",
 }

@@ -50,7 +50,8 @@ class Signal(Kind):
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False,
                  montage: Literal["auto", "same", "mixed"] = "auto", movements: Literal["none", "crossings", "chunks"] = "none",
-                 accelerations: tuple[Index, ...] = (0, 1, 2), g: Positive = 1.0, most: Count = 192, chunks: Count | None = None):
+                 accelerations: tuple[Index, ...] = (0, 1, 2), g: Positive = 1.0, most: Count = 192,
+                 chunks: Count | None = None):
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
         self.montage = montage
         self.movements, self.accelerations, self.g, self.most, self.chunks = movements, accelerations, g, most, chunks
@@ -60,7 +61,8 @@ class Signal(Kind):
 
     @property
     def offers(self) -> frozenset[str]:
-        return frozenset({"montage"} if self.montage == "mixed" else {"grid", "series"} | ({"movements"} if self.movements != "none" else set()))
+        plain = frozenset({"montage"} if self.montage == "mixed" else {"grid", "series"})
+        return plain if self.movements == "none" else plain | {"movements"}
 
     def open(self, records: Records) -> Samples:
         if self.triads and records.channels and len(records.channels) % 3:
@@ -88,7 +90,8 @@ class Signal(Kind):
         groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
         rate = self.rate or records.rate
         return Samples(
-            self._moving(fetch, pieces, start, rate), len(start), shape=(self.window,), channels=len(flat), axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
+            self._moving(fetch, pieces, start, rate), len(start), shape=(self.window,), channels=len(flat), axes=("t",),
+            spacing=(1.0 / rate if rate else 1.0,),
             unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
             targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source], group_names=people,
             test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
@@ -163,8 +166,8 @@ class Signal(Kind):
 
     def fixed(self, samples: Samples) -> dict[str, object]:
         return {"window": self.window, "rate": 1.0 / samples.spacing[0] if samples.unit == "s" else None,
-                "montage": "mixed" if samples.mixed else "same", "movements": self.movements, "accelerations": self.accelerations, "g": self.g,
-                "most": self.most, "chunks": self.chunks}
+                "montage": "mixed" if samples.mixed else "same", "movements": self.movements,
+                "accelerations": self.accelerations, "g": self.g, "most": self.most, "chunks": self.chunks}
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
@@ -175,8 +178,8 @@ class Signal(Kind):
             Unusable: where values of movement elements are to change.
         """
         if strength > 0 and self.movements != "none":
-            raise Unusable("samples with movement elements have no views with other values: use a method that hides parts of a sample, such as "
-                           "--method biopm, or --kind.movements none")
+            raise Unusable("samples with movement elements have no views with other values: use a method that hides parts of a sample, "
+                           "such as --method biopm, or --kind.movements none")
         return [self._one_view(batch, area, size, strength, generator) for _ in range(count)]
 
     def _one_view(self, batch: Batch, area, size: float, strength: float, generator: Generator) -> Batch:

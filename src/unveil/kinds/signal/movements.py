@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ def crossings(body: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray, np
     time = left + _root(_spline(flat)[:, left, row])
     big = np.concatenate([np.zeros((len(flat), 1), int), np.cumsum(np.abs(flat) >= SMALL, 1)], 1)
     kept, ends = [], np.searchsorted(row, np.arange(len(flat) + 1))
-    for number, (first, last) in enumerate(zip(ends[:-1], ends[1:])):
+    for number, (first, last) in enumerate(pairwise(ends)):
         kept.append(first + _kept(left[first:last], big[number], round(rate * APART)))
     pairs = np.concatenate([np.stack([at[:-1], at[1:]], 1) for at in kept]) if kept else np.zeros((0, 2), int)
     return row[pairs[:, 0]], left[pairs], time[pairs]
@@ -173,7 +174,8 @@ class Movements:
         values, valid, *more = self.fetch(ids)
         number = ids.tolist()
         asked = [place for place, i in enumerate(number) if i not in self.held]
-        fresh = dict(zip((number[place] for place in asked), self._made(ids[asked], None if valid is None else valid[asked]))) if asked else {}
+        made = self._made(ids[asked], None if valid is None else valid[asked]) if asked else []
+        fresh = dict(zip((number[place] for place in asked), made))
         for i, rows in fresh.items():
             if self.room > rows.nbytes * processes():
                 self.held[i], self.room = rows, self.room - rows.nbytes * processes()
