@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unveil.contracts import Batch, Encoder, Fraction, Method, NotNegative, Output, Positive, Step
+from unveil.contracts import Batch, Count, Encoder, Fraction, Method, NotNegative, Output, Positive, Step
 from unveil.parts.losses import mean_over
 from unveil.parts.norms import BatchNorm
 from unveil.parts.precision import wide
@@ -20,7 +20,7 @@ from unveil.tokens import Tokens, pool, take
 class Waveform(nn.Module):
     """Vectors ``(B, N, width)`` to waveforms of 32 values, token by token, by convolutions that double the length five times."""
 
-    def __init__(self, width: int, sizes: tuple[int, ...] = (64, 32, 16, 8)):
+    def __init__(self, width: int, sizes: tuple[int, int, int, int]):
         super().__init__()
         ends = zip((width, *sizes), (*sizes, 1))
         self.convs = nn.ModuleList(nn.ConvTranspose1d(a, b, 4, 2, 1, bias=b == 1) for a, b in ends)
@@ -51,6 +51,7 @@ class BioPM(Method):
         swap: share of the seen elements that get another's waveform.
         hidden: weight of the error on hidden elements.
         seen: weight of that on seen ones.
+        sizes: widths inside the decoder.
         aim: an element's own waveform, or as broken twin that of the same row of another window, of which nothing here tells.
     """
 
@@ -58,15 +59,15 @@ class BioPM(Method):
     style = True
     needs = frozenset({"hide", "spans"})
     twins = {"the aim is of another window": dict(aim="another")}
-    tiny = dict(bin=0.5)
+    tiny = dict(bin=0.5, sizes=(16, 16, 8, 8))
 
     def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.5, masks: Literal["either", "elements", "seconds"] = "either",
                  bin: Positive = 1.0, swap: Fraction = 0.2, hidden: NotNegative = 100.0, seen: NotNegative = 1.0,
-                 aim: Literal["own", "another"] = "own"):
+                 sizes: tuple[Count, Count, Count, Count] = (64, 32, 16, 8), aim: Literal["own", "another"] = "own"):
         super().__init__(encoder)
         self.ratio, self.masks, self.bin, self.swap, self.aim = ratio, masks, bin, swap, aim
         self.weights = hidden, seen
-        self.decode = Waveform(encoder.local_width)
+        self.decode = Waveform(encoder.local_width, sizes)
 
     def masked(self, tokens: Tokens, keys: Tensor, draw: Generator) -> Tensor:
         """Which elements are hidden, bool ``(B, N)``."""

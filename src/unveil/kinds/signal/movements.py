@@ -31,7 +31,7 @@ BODY = (0.5, 12.0)  # Hz; below is gravity
 ORDER = 6
 APART = 0.05  # s: a crossing this near the last one is none
 SMALL = 0.01  # g: neighbouring stretches that stay below are one
-STEP = 16  # batches have a multiple of so many rows, the fewest that hold their fullest window
+STEP = 8  # batches have a multiple of so many rows, the fewest that hold their fullest window
 COUNTED = 256  # windows whose elements say how many chunks are as many
 
 

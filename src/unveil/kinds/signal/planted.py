@@ -51,8 +51,8 @@ def movements(count: int, window: int, moving: Callable, generator: Generator) -
     """
     keys, most = torch.arange(count), window // 4
     label = keys % 4
-    long = generator.uniform(3, most, keys=keys, low=8.0, high=16.0)  # values: a third to two thirds of a second
-    begun = long.cumsum(-1) - long - 8 * generator.uniform(3, 1, keys=keys)
+    long = generator.uniform(3, most, keys=keys, low=10.0, high=18.0)  # values: half a second
+    begun = long.cumsum(-1) - long - 10 * generator.uniform(3, 1, keys=keys)
     strong = generator.uniform(3, most, keys=keys, low=0.3, high=1.0) * torch.tensor([1.0, -1.0]).repeat(most)[:most]
     share = (torch.arange(window)[:, None] - begun[..., None, :]) / long[..., None, :]  # (count, 3, window, most)
     bend, bumps = (torch.tensor(pair)[which].view(-1, 1, 1, 1) for pair, which in ((BEND, label % 2), (BUMPS, label // 2)))
