@@ -59,8 +59,8 @@ def write(encoder: Encoder, folder: Path) -> dict[str, Any]:
     except Exception as why:  # an operator without a form in ONNX, a size that depends on values, over 2 GB: many classes
         raise Unusable(f"{type(encoder).__name__} cannot be written as ONNX ({type(why).__name__}: {_first_line(why)}): "
                        "use --to safetensors") from why
-    return {"file": FILE, "opset": OPSET, "inputs": inputs,
-            "outputs": {"pooled": ["batch", encoder.width], "local": ["batch", "tokens", encoder.width]}}
+    outputs = {"pooled": ["batch", encoder.width], "local": ["batch", "tokens", encoder.local_width]}
+    return {"file": FILE, "opset": OPSET, "inputs": inputs, "outputs": outputs}
 
 
 def answer(folder: Path, encoder: Encoder) -> Callable[..., dict[str, Tensor]]:

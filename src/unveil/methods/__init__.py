@@ -19,4 +19,8 @@ TABLE = {
     "coordinate-denoising": "unveil.methods.coordinate_denoising:CoordinateDenoising",
     "scd": "unveil.methods.scd:SCD",
     "slip": "unveil.methods.slip:SLIP",
+    "biopm": "unveil.methods.biopm:BioPM",
+    "unimotion": "unveil.methods.unimotion:UniMotion",
+    "ts2vec": "unveil.methods.ts2vec:TS2Vec",
+    "patchtst": "unveil.methods.patchtst:PatchTST",
 }

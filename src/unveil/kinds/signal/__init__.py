@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unveil.contracts import Batch, Count, NotNegative, Positive, Spec
+from unveil.contracts import Batch, Count, Index, NotNegative, Positive, Spec
 from unveil.data.processing import Processing, resampled
 from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
@@ -23,7 +23,8 @@ from unveil.kinds.signal.captions import captioned, prompts, said_of
 from unveil.kinds.signal.corrupt import LEVELS, corrupted
 from unveil.kinds.signal.draw import drawing, head, spectrogram
 from unveil.kinds.signal.kernels import Kernels
-from unveil.kinds.signal.planted import montages, waves
+from unveil.kinds.signal.movements import Movements, cropped
+from unveil.kinds.signal.planted import montages, movements, waves
 from unveil.kinds.signal.view import Rate, crop, fewer, present, varied
 from unveil.randomness import Generator
 
@@ -47,6 +48,12 @@ class Signal(Kind):
         rates: all recordings are brought to one rate (``"common"``), or keep theirs (``"native"``), which samples then say.
         captions: samples come with a text that says what is computed from their own values (``"signal"``), and also the name of their class
             (``"classes"``): methods that read it are then taught by labels.
+        movements: samples also have movement elements, of acceleration between its zero crossings (``"crossings"``), or as control its
+            pieces of equal length (``"chunks"``); see :mod:`.movements`. Such samples have no views but crops, and no corruptions.
+        accelerations: channels that movements are made of, from 0.
+        g: what one g is in these channels.
+        most: elements a sample, at most.
+        chunks: pieces an axis; None for as many as a sample has elements there on average.
 
     Attributes:
         rest: mean of each channel ``(C, 1)`` over the data that were opened last; None before, and then views lose no channel.
@@ -56,7 +63,7 @@ class Signal(Kind):
 
     name = "signal"
     tiny = dict(window=64)
-    optional = {"montage": dict(montage="mixed"), "text": dict(captions="signal")}
+    optional = {"montage": dict(montage="mixed"), "text": dict(captions="signal"), "movements": dict(movements="crossings")}
     corruptions = tuple(LEVELS)
     strengths = LEVELS
 
@@ -64,7 +71,9 @@ class Signal(Kind):
                  montage: Literal["auto", "same", "mixed"] = "auto", band: tuple[NotNegative, Positive] | None = None,
                  notch: Positive | None = None, reference: Literal["none", "average"] = "none",
                  scale: Literal["none", "deviation", "robust"] | None = None, short: Literal["leave", "pad"] = "leave",
-                 rates: Literal["common", "native"] = "common", captions: Literal["none", "signal", "classes"] = "none"):
+                 rates: Literal["common", "native"] = "common", captions: Literal["none", "signal", "classes"] = "none",
+                 movements: Literal["none", "crossings", "chunks"] = "none", accelerations: tuple[Index, ...] = (0, 1, 2),
+                 g: Positive = 1.0, most: Count = 192, chunks: Count | None = None):
         if band and band[0] >= band[1]:
             raise Unusable(f"kind.band is {band[0]:g} to {band[1]:g} Hz: the lower edge must be below the upper one")
         if rate and rates == "native":
@@ -72,12 +81,16 @@ class Signal(Kind):
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
         self.montage, self.band, self.notch, self.reference, self.scale = montage, band, notch, reference, scale
         self.short, self.rates, self.captions = short, rates, captions
+        self.movements, self.accelerations, self.g, self.most, self.chunks = movements, accelerations, g, most, chunks
+        if movements != "none":
+            self.corruptions, self.light = (), Kind.light | {"strength": 0.0}
         self.rest: Tensor | None = None
         self.hertz, self.names = rate, None
 
     @property
     def offers(self) -> frozenset[str]:
-        return frozenset({"series", "montage" if self.montage == "mixed" else "grid"} | ({"text"} if self.captions != "none" else set()))
+        more = {"text": self.captions != "none", "movements": self.movements != "none"}
+        return frozenset({"series", "montage" if self.montage == "mixed" else "grid"} | {name for name, there in more.items() if there})
 
     @property
     def uses_labels(self) -> bool:
@@ -112,7 +125,8 @@ class Signal(Kind):
         rate = self.rate or records.rate
         self.hertz, self.names = rate, records.channels
         samples = Samples(
-            fetch, len(start), shape=(self.window,), channels=len(flat), axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
+            self._moving(fetch, pieces, start, rate), len(start), shape=(self.window,), channels=len(flat), axes=("t",),
+            spacing=(1.0 / rate if rate else 1.0,),
             unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
             targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source], group_names=people,
             test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
@@ -146,6 +160,15 @@ class Signal(Kind):
         self.hertz = 1.0 / samples.spacing[0] if samples.unit == "s" else None
         self.names = None if mixed else next(iter(loaded.series.values())).channels
         return samples
+
+    def _moving(self, fetch, pieces: list[np.ndarray], start: Tensor, rate: float | None):
+        """``fetch``, with movement elements where they are asked for."""
+        if self.movements == "none":
+            return fetch
+        fetch = Movements(fetch, pieces, start, window=self.window, rate=rate, form=self.movements, axes=self.accelerations, most=self.most,
+                          g=self.g, each=self.chunks)
+        self.chunks = fetch.each
+        return fetch
 
     def _read(self, records: Records):
         """Reads all series, sets aside what has another number of channels, no window, or windows without a value."""
@@ -217,12 +240,20 @@ class Signal(Kind):
         return {"window": self.window, "rate": 1.0 / samples.spacing[0] if samples.unit == "s" else None,
                 "montage": "mixed" if samples.mixed else "same", "band": self.band, "notch": self.notch, "reference": self.reference,
                 "scale": self.scale or ("robust" if samples.mixed else "none"), "short": self.short, "rates": self.rates,
-                "captions": self.captions}
+                "captions": self.captions, "movements": self.movements, "accelerations": self.accelerations, "g": self.g, "most": self.most,
+                "chunks": self.chunks}
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
         """Crops stretched to ``size`` times the window; then turned sensors, gains, offsets and noise, relative to the sample's
-        own deviation, and lost channels, which read as their mean over the data. A series has no exact symmetry."""
+        own deviation, and lost channels, which read as their mean over the data. A series has no exact symmetry.
+
+        Raises:
+            Unusable: where values of movement elements are to change.
+        """
+        if strength > 0 and self.movements != "none":
+            raise Unusable("samples with movement elements have no views with other values: use a method that hides parts of a sample, "
+                           "such as --method biopm, or --kind.movements none")
         return [self._one_view(batch, area, size, strength, generator) for _ in range(count)]
 
     def _one_view(self, batch: Batch, area, size: float, strength: float, generator: Generator) -> Batch:
@@ -231,7 +262,8 @@ class Signal(Kind):
         if area != (1.0, 1.0) or out != whole:
             share = generator.uniform(1, keys=keys, low=area[0], high=area[1])
             first = generator.uniform(1, keys=keys) * (1 - share)
-            batch = crop(batch, first, share, out)
+            extras = cropped(batch, first, share, out) if "elements" in batch.extras else batch.extras
+            batch = replace(crop(batch, first, share, out), extras=extras)
         if strength > 0:
             batch = replace(batch, values=present(batch, varied(batch.values, keys, strength, self.triads, self.rest, generator)))
             batch = fewer(batch, strength, generator) if "channel" in batch.extras else batch
@@ -272,6 +304,8 @@ class Signal(Kind):
             return self._told(montages(count, self.window, generator))
         if self.captions != "none":
             return self._told(waves(count, self.window, generator))
+        if self.movements != "none":
+            return movements(count, self.window, self._moving, generator)
         values, label = templates((2, self.window), count, generator)
         return Samples(lambda ids: (values[ids], None), count, shape=(self.window,), channels=2, axes=("t",), spacing=(1.0,),
                        unit="sample", labels=label.numpy(), classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)
