@@ -49,18 +49,17 @@ class ZeroShot(_Asked):
     A property counts that has several values among the test samples; every value counts alike, however many samples have it.
 
     Args:
-        samples: test samples, at most.
-        spoken: test samples, and training samples for the mean, of which prompts are said, at most.
+        samples: test samples, and training samples for the mean, at most.
     """
 
     name = "zero-shot"
 
-    def __init__(self, *, samples: Count = 2000, spoken: Count = 400):
-        self.samples, self.spoken = samples, spoken
+    def __init__(self, *, samples: Count = 500):
+        self.samples = samples
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
         contrasted = bench.ways[name].network.beside["text"].contrasted
-        asked = some(len(bench.split.test), self.samples if contrasted else self.spoken)
+        asked = some(len(bench.split.test), self.samples)
         truth = joined(bench.kind.says(batch) for batch in batches(bench.split.test, asked))
         near, counts, chances = (self._near if contrasted else self._likely)(bench, name, asked), [], []
         how = "nearest prompt" if contrasted else "prompt most likely said, over training samples,"
@@ -90,7 +89,7 @@ class ZeroShot(_Asked):
     def _likely(self, bench: Bench, name: str, asked: np.ndarray) -> dict[str, Tensor]:
         """Of each property how much more likely its values are said of samples than of training samples ``(n, values)``."""
         network, part = self.networks(bench, name)
-        sides = ((bench.split.test, asked), (bench.split.train, some(len(bench.split.train), self.spoken)))
+        sides = ((bench.split.test, asked), (bench.split.train, some(len(bench.split.train), self.samples)))
         pooled = [torch.cat([part.pooled(network(batch.to(bench.device))) for batch in batches(*side)]) for side in sides]
         found = {}
         for title, values in bench.kind.prompts().items():
