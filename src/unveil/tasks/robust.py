@@ -49,7 +49,8 @@ class Robust(Task):
         for corruption in names:
             yield bench.result(name, name, [np.mean([score[corruption, severity] for severity in SEVERITIES], 0)], task=self.name,
                                metric=f"accuracy under {corruption}", labels=None, n_train=len(bench.labelled(None, 0)),
-                               protocol=f"{protocol(bench, None)}; learned on clean samples, scored on corrupted ones, mean over severities")
+                               protocol=f"{protocol(bench, None)}; learned on clean samples, scored on corrupted ones, "
+                                        "mean over severities")
         rows = score | {("mean", severity): values for severity, values in mean.items()}
         for (corruption, severity), values in rows.items():
             over = f"mean over {', '.join(names)}" if corruption == "mean" else corruption
