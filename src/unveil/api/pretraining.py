@@ -216,7 +216,7 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
     options = Options(**(vars(options or Options()) | {"kind": kind}))
     name, records = open_records(data, options, say)
     method = method or named["method"] or find("kind", name).method
-    first = recipes.resolve(method, name, scale=scale, given=given, seed=seed)
+    first = _before_opening(method, name, scale, given, seed)
     held = prepare(records, first.kind, options, hold_out, seed, say)
     recipe = settle(held.learn, held.kind, method, scale=scale, budget=budget, seed=seed, settings=given)
     called = Path(data).resolve().stem if isinstance(data, (str, Path)) else "array"
@@ -225,6 +225,16 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
     asked = {"data": str(data) if isinstance(data, (str, Path)) else None, "hold_out": hold_out, "budgets": budgets, "networks": networks,
              "settings": settings, "options": {name: value for name, value in vars(options).items() if value is not None}}
     return carry_out(recipe, held, folder, asked, show=show, say=say)
+
+
+def _before_opening(method: str, kind: str, scale: str, given: Mapping[str, Any], seed: int) -> Recipe:
+    """The recipe before anything is known of the samples. Another encoder than its own may read them: what it does not know of the
+    encoder's settings is looked at again when they are opened."""
+    try:
+        return recipes.resolve(method, kind, scale=scale, given=given, seed=seed)
+    except Unusable:
+        rest = {name: value for name, value in given.items() if not name.startswith("encoder.") or name == "encoder.name"}
+        return recipes.resolve(method, kind, scale=scale, given=rest, seed=seed)
 
 
 def carry_out(recipe: Recipe, held: Prepared, folder: Path, asked: dict[str, Any], *, show: Callable[[dict], None] = lambda row: None,

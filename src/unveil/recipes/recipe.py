@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +126,7 @@ def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, 
         given: what the user set, nested or with dotted names.
         seed: of everything random.
         offers: what the opened samples have for encoders to read, where that is known: another encoder then stands in for one of the recipe
-            that cannot read them, with those of its settings that the other knows.
+            that cannot read them, with the settings that it has in a recipe of its own.
 
     Raises:
         Unusable: for anything unknown, of a wrong type or out of range.
@@ -145,7 +144,7 @@ def resolve(method: str, kind: str, *, scale: str = "auto", given: Mapping[str, 
         base["encoder"] = {}
     elif "name" not in user["encoder"] and offers and find("encoder", chosen).reads - offers:
         chosen = next(iter(encoders(offers, find("method", method).needs)), chosen)
-        base["encoder"] = {name: value for name, value in base["encoder"].items() if name in signature(find("encoder", chosen)).parameters}
+        base["encoder"] = _of_others(chosen, kind, scale)
     parts = {}
     for section, name in (("kind", kind), ("encoder", chosen), ("method", method)):
         settings = {k: v for k, v in (base[section] | user[section]).items() if k != "name"}
@@ -166,6 +165,17 @@ def from_file(method: str, kind: str, scale: str) -> dict[str, Any]:
     if scale not in held:
         raise Unusable(f"{method} has no {scale} settings for {kind}; there are: {', '.join(k for k in held if k in SCALES)}")
     return {section: settings for section, settings in held[scale].items() if section in SECTIONS}
+
+
+def _of_others(encoder: str, kind: str, scale: str) -> dict[str, Any]:
+    """Settings of an encoder in the first recipe for the kind that names it."""
+    section = "published" if scale == "published" else "small"
+    for file in sorted(resources.files("unveil.recipes").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(f".{kind}.yaml"):
+            held = plain_yaml.load(file.read_text()).get(section, {}).get("encoder", {})
+            if held.get("name") == encoder:
+                return held
+    return {}
 
 
 def published_samples(method: str, kind: str) -> int | None:
