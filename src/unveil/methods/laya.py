@@ -56,7 +56,8 @@ class Laya(Method):
     needs = frozenset({"keep", "tokens", "channels"})
     twins = {"no SIGReg": dict(weight=0.0)}
     per_batch = {"weight": 512}
-    tiny = dict(weight=0.2, stop="after projector", length=(2, 4), hidden=64, projection=16, slices=64, predictor_width=32, predictor_depth=1, predictor_heads=2)
+    tiny = dict(weight=0.2, stop="after projector", length=(2, 4), hidden=64,
+                projection=16, slices=64, predictor_width=32, predictor_depth=1, predictor_heads=2)
 
     def __init__(self, encoder: Encoder, *, weight: NotNegative = 0.05, overlap: NotNegative = 1.0, share: Fraction = 0.6,
                  length: tuple[Count, Count] = (5, 10), hidden: Count = 2048, projection: Count = 128, slices: Count = 256,
