@@ -1,9 +1,9 @@
 """Every method of the table keeps its contract, learns on a planted set, and has twins that do not.
 
 The cells (method, encoder, kind) are computed: where a method teaches on a kind, with the kind's own encoder or the first that can,
-and on grids with a second encoder that is unlike the first. The quick part checks the contract in every cell, and learning and twins at
-home: on pictures, else on the first kind that the method teaches on. The slow part checks learning and twins in every cell and writes
-what came of each to ``results/conformance.json``; on atoms, where a seed takes half a minute, it is the only one.
+on grids with a second encoder that is unlike the first, and on recordings of mixed channels with one that reads these. The quick part
+checks the contract in every cell, and learning and twins at home: on pictures, else on the first kind that the method teaches on. The
+slow part checks learning and twins in every cell and writes what came of each to ``results/conformance.json``; on atoms, where a seed takes half a minute, it is the only one.
 """
 
 import json
@@ -18,13 +18,12 @@ from unveil.testing.learning import SEEDS
 from unveil.training.checkpoint import write_atomic
 
 HOME, COSTLY = "image", "atoms"
-SECOND = "conv"
+SECOND = ("conv", "montage")
 ROWS = Path(__file__).parents[2] / "results" / "conformance.json"
 METHODS = list(TABLES["method"])
-FIRST = [(method, *found[0], kind) for method in METHODS for kind in TABLES["kind"] if (found := ways(kind, method))]
-SETTINGS = {(method, kind): find("kind", kind).tiny | settings for method, _, settings, kind in FIRST}
-CELLS = [(method, encoder, kind) for method, first, _, kind in FIRST
-         for encoder in [first, *(other for other, _ in ways(kind, method)[1:] if other == SECOND)]]
+SETTINGS = {(method, encoder, kind): find("kind", kind).tiny | settings for method in METHODS for kind in TABLES["kind"]
+            for number, (encoder, settings) in enumerate(ways(kind, method)) if not number or encoder in SECOND}
+CELLS = list(SETTINGS)
 HOMES = {case[0]: case for case in [*CELLS[::-1], *(case for case in CELLS[::-1] if case[2] == HOME)]}
 TWINS = [(*case, twin) for method, case in HOMES.items() for twin in find("method", method).twins]
 KNOWN: dict[tuple[str, ...], str] = {
@@ -33,7 +32,7 @@ KNOWN: dict[tuple[str, ...], str] = {
 
 
 def cell(method: str, encoder: str, kind: str, **training) -> Cell:
-    return Cell(find("method", method), find("kind", kind)(**SETTINGS[method, kind]), find("encoder", encoder), training=training)
+    return Cell(find("method", method), find("kind", kind)(**SETTINGS[method, encoder, kind]), find("encoder", encoder), training=training)
 
 
 def marked(cases: list[tuple[str, ...]]) -> list:

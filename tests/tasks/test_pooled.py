@@ -16,7 +16,7 @@ from unveil.tasks.calibration import Calibration, calibration_error, place
 from unveil.tasks.cluster import Cluster, ari, kmeans, matched, nmi
 from unveil.tasks.result import jackknife
 from unveil.tasks.retrieve import Retrieve, ranked
-from unveil.tasks.robust import Robust
+from unveil.tasks.robust import Robust, Worsened
 from unveil.tasks.shift import Shift
 from unveil.tasks.task import judge
 
@@ -191,5 +191,10 @@ def test_robustness_of_signals_falls_with_severity():
     assert [row["value"] for row in again] == [row["value"] for row in rows]
     some, _ = judge(Bench(parts, bench.ways, kind), [Robust(samples=40, only=("noise", "gap"))])
     assert {row["at"]["corruption"] for row in some} == {"noise", "gap", "mean"}
+    whole, _ = judge(Bench(parts, bench.ways, kind), [Worsened(samples=40)])
+    for row in whole:
+        each = [r["value"] for r in rows if r["features"] == row["features"] and r["at"]["corruption"] == row["metric"].split()[-1]]
+        assert not row["at"] and len(each) == 5 and row["value"] == pytest.approx(np.mean(each))
+    assert len(whole) == len(kind.corruptions) * len(bench.ways)
     assert "did you mean 'noise'" in Robust(only=("nois",)).lacks(bench, "values")
     assert "a kind that can be corrupted" in Robust().lacks(bench_of(features(*blobs())), "features")

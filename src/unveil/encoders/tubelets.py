@@ -37,7 +37,7 @@ class Tubelets(Transformer):
 
     reads = frozenset({"grid", "series"})
     supports = frozenset({"tokens", "keep", "layers", "frames"})
-    tiny = dict(frame=16, hop=16, patch=(2, 1, 4), width=32, depth=2, heads=2)
+    tiny = dict(frame=16, hop=16, patch=(1, 2, 4), width=32, depth=2, heads=2)
 
     def __init__(self, spec: Spec, *, frame: Count = 500, hop: Count = 250, frames: Count = 32,
                  patch: tuple[Count, Count, Count] = (4, 4, 30), width: Count = 384, depth: Count = 12, heads: Count = 6,

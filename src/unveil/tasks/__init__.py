@@ -11,6 +11,7 @@ TABLE = {
     "cluster": "unveil.tasks.cluster:Cluster",
     "retrieve": "unveil.tasks.retrieve:Retrieve",
     "robust": "unveil.tasks.robust:Robust",
+    "worsened": "unveil.tasks.robust:Worsened",
     "shift": "unveil.tasks.shift:Shift",
     "subjects": "unveil.tasks.subjects:Subjects",
     "calibration": "unveil.tasks.calibration:Calibration",

@@ -46,11 +46,6 @@ class Robust(Task):
         score, names = self._scores(bench, name), self._names(bench)
         severities = (0, *SEVERITIES)
         mean = {severity: np.mean([score[each, severity] for each in names], 0) for severity in severities}
-        for corruption in names:
-            yield bench.result(name, name, [np.mean([score[corruption, severity] for severity in SEVERITIES], 0)], task=self.name,
-                               metric=f"accuracy under {corruption}", labels=None, n_train=len(bench.labelled(None, 0)),
-                               protocol=f"{protocol(bench, None)}; learned on clean samples, scored on corrupted ones, "
-                                        "mean over severities")
         rows = score | {("mean", severity): values for severity, values in mean.items()}
         for (corruption, severity), values in rows.items():
             over = f"mean over {', '.join(names)}" if corruption == "mean" else corruption
@@ -77,6 +72,24 @@ class Robust(Task):
                 found[each, severity][at] = answer(seen) if severity else clean
                 tick(len(at) * bool(severity))
         return found
+
+
+class Worsened(Robust):
+    """The linear probe on corrupted test samples, one figure a corruption: the mean over its five severities, by which studies judge.
+
+    Args:
+        samples: test samples, at most.
+        only: names of the corruptions; empty for all that the kind knows.
+    """
+
+    name = "worsened"
+
+    def judge(self, bench: Bench, name: str) -> Iterator[Result]:
+        score = self._scores(bench, name)
+        for corruption in self._names(bench):
+            yield bench.result(name, name, [np.mean([score[corruption, severity] for severity in SEVERITIES], 0)], task=self.name,
+                               metric=f"accuracy under {corruption}", labels=None, n_train=len(bench.labelled(None, 0)),
+                               protocol=f"{protocol(bench, None)}; learned on clean samples, scored on corrupted ones")
 
 
 def _level(bench: Bench, corruption: str, severity: int) -> dict[str, object]:

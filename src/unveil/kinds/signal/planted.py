@@ -20,7 +20,7 @@ MONTAGES = ((0, 1, 2, 3, 4, 5), (4, 2, 0, 3, -1, -1), (5, 1, 3, 0, 2, -1))
 def montages(count: int, window: int, generator: Generator) -> Samples:
     """Four patterns over six electrodes, recorded by three montages that have six, four or five of them, in turn. As where recordings are
     read, each channel is centred and scaled, or offsets and gains, which say nothing, would be what there is most to learn of a sample."""
-    values, label = templates((6, window), count, generator)
+    values, label = templates((6, window), count, generator, noise=1.0)  # six channels tell of a pattern, elsewhere two
     values = (values - values.mean(-1, keepdim=True)) / values.std(-1, keepdim=True)
     angle = torch.arange(6) * (2 * math.pi / 6)
     places = torch.stack([angle.sin(), angle.cos(), torch.full_like(angle, 0.3)], 1)
