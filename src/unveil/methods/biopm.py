@@ -58,7 +58,7 @@ class BioPM(Method):
     source = "arXiv 2603.10961; Prithvitarale/biopm"
     style = True
     needs = frozenset({"hide", "spans"})
-    twins = {"the aim is of another window": dict(aim="another")}
+    twins = {"seen elements are asked for": dict(hidden=0.0, seen=100.0, swap=0.0)}
     tiny = dict(bin=0.5, sizes=(16, 16, 8, 8))
 
     def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.5, masks: Literal["either", "elements", "seconds"] = "either",
