@@ -96,7 +96,7 @@ def test_what_is_kept_is_the_mean_of_all_steps():
 
 
 def test_channels_do_not_meet_and_every_channel_hides_its_share():
-    cell = Cell(PatchTST, KIND, Channelwise)
+    cell = Cell(PatchTST, KIND, Channelwise, encoder_settings=dict(pooling="channels"))
     method, batch = cell.build().eval(), cell.batch()
     hidden = method(batch, cell.step()).shown["hidden"].unflatten(1, (2, 16))
     assert (hidden.sum(-1) == 6).all() and not torch.equal(hidden[:, 0], hidden[:, 1])

@@ -34,7 +34,7 @@ class Channelwise(Encoder):
 
     reads = frozenset({"grid", "series"})
     supports = frozenset({"tokens", "hide", "layers"})
-    tiny = dict(patch=4, width=32, depth=2, heads=2)
+    tiny = dict(patch=4, width=32, depth=2, heads=2, pooling="mean")
 
     def __init__(self, spec: Spec, *, patch: Count = 12, width: Count = 128, depth: Count = 3, heads: Count = 16, mlp_ratio: Positive = 4.0,
                  normalise: bool = True, pooling: Literal["channels", "mean"] = "channels"):

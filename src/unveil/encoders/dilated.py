@@ -44,7 +44,7 @@ class Dilated(Encoder):
 
     reads = frozenset({"grid", "series"})
     supports = frozenset({"tokens", "hide", "stretches"})
-    tiny = dict(width=32, hidden=16, depth=4)
+    tiny = dict(width=32, hidden=16, depth=4, dropout=0.0)
 
     def __init__(self, spec: Spec, *, width: Count = 320, hidden: Count = 64, depth: Count = 10, dropout: Fraction = 0.1,
                  pooling: Literal["max", "mean"] = "max"):

@@ -101,7 +101,7 @@ class Movement(Encoder):
 
     reads = frozenset({"movements"})
     supports = frozenset({"hide", "spans", "layers"})
-    tiny = dict(width=32, depth=2, heads=2, hidden=64, read="tokens")
+    tiny = dict(width=32, depth=2, heads=2, hidden=64, dropout=0.0, length="seconds", read="tokens")
     patch_values = POINTS
 
     def __init__(self, spec: Spec, *, width: Count = 64, depth: Count = 5, heads: Count = 4, hidden: Count = 2048, dropout: Fraction = 0.02,

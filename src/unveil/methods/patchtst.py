@@ -22,16 +22,16 @@ class PatchTST(Method):
     Args:
         encoder: what is taught and kept.
         ratio: share of the tokens of a row that are hidden.
-        aim: the sample's own values, or as broken twin those of another.
+        asked: the hidden tokens. As broken twin the seen ones, which need only be copied.
     """
 
     source = "arXiv 2211.14730; yuqinie98/PatchTST"
     needs = frozenset({"tokens", "hide"})
-    twins = {"the aim is of another sample": dict(aim="another")}
+    twins = {"seen tokens are asked for": dict(asked="seen")}
 
-    def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.4, aim: Literal["own", "another"] = "own"):
+    def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.4, asked: Literal["hidden", "seen"] = "hidden"):
         super().__init__(encoder)
-        self.ratio, self.aim = ratio, aim
+        self.ratio, self.asked = ratio, asked
         self.decode = nn.Linear(encoder.local_width, encoder.patch_values)
 
     def forward(self, batch: Batch, step: Step) -> Output:
@@ -44,8 +44,8 @@ class PatchTST(Method):
         chance = step.generator("masks").uniform(math.prod(rows), length, keys=batch.keys)
         hidden = (chance.argsort(-1).argsort(-1) < count).flatten(1)
         features = self.encoder.encode(tokens, hide=hidden)
-        goal = wide(tokens.raw if self.aim == "own" else tokens.raw.roll(1, 0))
-        error = (wide(self.decode(features.local)) - goal).square().mean(-1)
-        asked = hidden if tokens.valid is None else hidden & tokens.valid
+        error = (wide(self.decode(features.local)) - wide(tokens.raw)).square().mean(-1)
+        asked = hidden if self.asked == "hidden" else ~hidden
+        asked = asked if tokens.valid is None else asked & tokens.valid
         loss = mean_over(error.flatten(), asked.flatten())
         return Output(loss, shown={"embedding": features.pooled.detach()[None], "views": view.values[None], "hidden": hidden})

@@ -26,20 +26,18 @@ class UniMotion(Method):
         longest: values a span has at most.
         masks: spans begin mostly in the nucleus, or anywhere.
         bias: chance that a span begins in the nucleus.
-        hide: share of the samples in which what is asked for is hidden.
-        aim: the sample's own values, or as broken twin those of another.
+        hide: share of the samples in which what is asked for is hidden; as broken twin none, where values need only be copied.
     """
 
     source = "arXiv 2603.12218; prerna-khanna/gesture-foundational-model, dapowan/LIMU-BERT-Public"
     style = True
     needs = frozenset({"tokens", "hide", "core"})
-    twins = {"the aim is of another sample": dict(aim="another")}
+    twins = {"what is asked for is not hidden": dict(hide=0.0)}
 
     def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.15, stop: Annotated[float, Range(1e-3, 1)] = 0.2, longest: Count = 10,
-                 masks: Literal["nucleus", "uniform"] = "nucleus", bias: Fraction = 0.8, hide: Fraction = 0.8,
-                 aim: Literal["own", "another"] = "own"):
+                 masks: Literal["nucleus", "uniform"] = "nucleus", bias: Fraction = 0.8, hide: Fraction = 0.8):
         super().__init__(encoder)
-        self.ratio, self.stop, self.longest, self.hide, self.aim = ratio, stop, longest, hide, aim
+        self.ratio, self.stop, self.longest, self.hide = ratio, stop, longest, hide
         self.bias = bias if masks == "nucleus" else 0.0
         width = encoder.local_width
         self.decode = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width), nn.Linear(width, encoder.patch_values))
@@ -52,8 +50,7 @@ class UniMotion(Method):
                            core=tokens.core, bias=self.bias)
         gone = step.generator("hidden").uniform(1, keys=batch.keys) < self.hide
         features = self.encoder.encode(tokens, hide=asked & gone)
-        goal = wide(tokens.raw if self.aim == "own" else tokens.raw.roll(1, 0))
-        error = (wide(self.decode(features.local)) - goal).square().mean(-1)
+        error = (wide(self.decode(features.local)) - wide(tokens.raw)).square().mean(-1)
         known = asked if tokens.valid is None else asked & tokens.valid
         loss = mean_over(error.flatten(), known.flatten())
         return Output(loss, shown={"embedding": features.pooled.detach()[None], "views": view.values[None], "hidden": asked})

@@ -96,11 +96,15 @@ def rows_of(batch: Batch, rows: Tensor) -> Batch:
 
 
 def more(encoder: Encoder, batch: Batch) -> list[Features]:
-    """What an encoder answers to what it supports beside a plain pass: a condition, hidden rows of every level."""
+    """What an encoder answers to what it supports beside a plain pass: a condition, hidden tokens, hidden rows of every level."""
     found = [encoder(batch)]
     if "condition" in encoder.supports:
         given = torch.linspace(-1, 1, len(batch) * encoder.width).view(len(batch), -1).to(found[0].pooled)
         found.append(encoder.encode(encoder.embed(batch), condition=given))
+    if "hide" in encoder.supports:
+        tokens = encoder.embed(batch)
+        second = (torch.arange(tokens.values.shape[1], device=tokens.values.device) % 2 == 1).expand(len(batch), -1)
+        found.append(encoder.encode(tokens, hide=second))
     if "hierarchy" in encoder.supports:
         rows, graph = [], batch.graph
         while graph is not None:
