@@ -119,7 +119,7 @@ def test_labels_and_groups_beside_an_array_are_judged(tmp_path):
     run = unveil.pretrain(held, kind="signal", out=tmp_path / "run", options=Options(layout="ct"), hold_out=(0, 1), budgets=(2, None),
                           networks=False, settings=SETTINGS | {"kind.window": 32})
     assert {row["split_name"] for row in run.rows} == {"held-out groups 0,1"} and run.facts["classes"] == ["still", "swings"]
-    assert {row["features"] for row in run.rows} == {"encoder", "random init", "raw + PCA", "statistics"}
+    assert {row["features"] for row in run.rows} == {"encoder", "random init", "raw + PCA", "statistics", "MiniRocket"}
     rows = unveil.evaluate(run.encoder, held, options=Options(layout="ct"), hold_out=(0, 1), budgets=(2, None), networks=False)
     assert [row["value"] for row in rows] == [row["value"] for row in run.rows]
     with pytest.raises(Unusable, match="cannot hold out group 9: the data have 6 groups, numbered from 0"):

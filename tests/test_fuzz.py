@@ -12,7 +12,8 @@ import pytest
 from broken import READERS, Case, corpus
 from broken.watched import Watched, unclear
 
-NEEDS = {"hub": ["datasets"], "molecules": ["rdkit"], "networks": ["networkx"], "structures": ["ase"]}
+NEEDS = {"hub": ["datasets"], "molecules": ["rdkit"], "networks": ["networkx"], "structures": ["ase"],
+         "recordings": ["mne", "wfdb", "h5py"]}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,8 @@ def test_broken_files_are_survived(watched, reader):
 
 
 def test_the_corpus_is_the_same_every_time():
-    for reader in ("pictures", "tables", "series", "arrays", "shards", "labels", "tudataset", "molecules", "networks", "structures"):
+    for reader in ("pictures", "tables", "series", "recordings", "arrays", "shards", "labels", "tudataset", "molecules", "networks",
+                   "structures"):
         assert list(corpus(reader, 20, seed=3)) == list(corpus(reader, 20, seed=3)) != list(corpus(reader, 20, seed=4))
 
 

@@ -23,6 +23,7 @@ class Range:
 
 
 Count = Annotated[int, Range(1)]
+Index = Annotated[int, Range(0)]
 Positive = Annotated[float, Range(1e-12)]
 NotNegative = Annotated[float, Range(0)]
 Fraction = Annotated[float, Range(0, 1)]
@@ -89,7 +90,8 @@ class Batch:
         extras: further named tensors, first axis B. Of mixed samples ``"channel"`` ``(B, C)`` int64: -1 where there is no such channel (its
             values are 0), 0 for a channel whose place is known, else 1 to 255, by which channels of unknown place are told apart; and
             ``"place"`` ``(B, C, 3)`` float32: of an electrode on the head, in head radii (right, front, up), 0 where unknown. Where a text
-            comes with each sample ``"text"`` ``(B, L)`` int64: numbers of its words, 0 after its end.
+            comes with each sample ``"text"`` ``(B, L)`` int64: numbers of its words, 0 after its end. Of movements ``"elements"``
+            ``(B, L, 35)`` float32, see :mod:`unveil.kinds.signal.movements`, and ``"gravity"`` ``(B, A, T)``.
     """
 
     values: Tensor
@@ -135,9 +137,10 @@ class Batch:
         return torch.ones_like(self.graph.sample, dtype=torch.bool) if self.valid is None else self.valid
 
     def one(self, number: int) -> Tensor | Batch:
-        """A sample as its kind draws it: its values ``(C, *shape)``, or for packed samples a batch of it alone. It waits for the device."""
+        """A sample as its kind draws it: its values ``(C, *shape)``, or for packed samples, and where more is known of it, a batch of it
+        alone. It waits for the device."""
         if self.graph is None:
-            return self.values[number].float()
+            return self.map(lambda x: x[number:number + 1]) if self.extras else self.values[number].float()
         rows = (self.graph.sample == number).nonzero()[:, 0]
         pick = lambda x: None if x is None else x[rows]
         return Batch(self.values[rows].float(), self.ids[number:number + 1], self.keys[number:number + 1], pick(self.valid),
@@ -177,13 +180,21 @@ class Encoder(nn.Module):
 
     Attributes:
         reads: what a kind must offer: ``"grid"`` (dense samples), ``"montage"`` (dense ones with mixed channels), ``"series"`` (dense
-            ones along time, whichever channels they have), ``"edges"``, ``"places"`` or ``"hierarchy"`` (packed ones).
+            ones along time, whichever channels they have), ``"movements"`` (movement elements of series), ``"edges"``, ``"places"`` or
+            ``"hierarchy"`` (packed ones).
         supports: of ``"keep"`` (drops tokens), ``"layers"`` (returns hidden layers), ``"tokens"`` (local features on the
             token grid that a mask sampler sees), ``"rows"`` (a local feature a row of packed samples), ``"edges"`` (messages go
             along them), ``"hierarchy"`` (``levels`` of them, and ``hide`` a level), ``"condition"`` (a vector a sample, seen by
-            every layer), ``"vectors"``, ``"patches"`` (``embed`` takes their size, of ``sizes``).
+            every layer), ``"vectors"``, ``"patches"`` (``embed`` takes their size, of ``sizes``), ``"channels"`` (mixes whichever channels
+            a sample has, ``Tokens.mixing`` says how), ``"frames"`` (reads frames of a series, which :meth:`frames` cuts), ``"hide"``
+            (``encode`` takes ``hide``, bool ``(B, N)``: dense tokens whose values are not to be seen, but their places are),
+            ``"stretches"`` (some neighbouring tokens are read as a sample of their own), ``"spans"`` (tokens have a ``span``, a ``raw`` and
+            ``content``), ``"core"`` (tokens have one).
         waits: why its search for neighbours waits for the device, once a pass; empty for an encoder that never waits.
-        width: length of a feature vector.
+        width: length of a sample's feature vector.
+        local_width: length of a token's; ``width`` where nothing else is said.
+        content: of the features that :meth:`embed` gives a token, how many, the first ones, come from its values; the others say what sort
+            of token it is. For encoders with spans.
         depth: number of layers that ``layers`` may name, for encoders that support it.
         patch_values: number of raw values that a token covers, for encoders that support tokens.
         spec: of the data.
@@ -200,10 +211,15 @@ class Encoder(nn.Module):
     width: int
     depth: int
     patch_values: int
+    content: int
     spec: Spec
     settings: dict[str, Any]
     kind: Any
     beside: Mapping[str, nn.Module] = MappingProxyType({})
+
+    @property
+    def local_width(self) -> int:
+        return self.width
 
     def embed(self, batch: Batch) -> Tokens:
         """Samples to tokens, before any mixing between tokens."""

@@ -76,10 +76,11 @@ def _told(rows: list[dict[str, Any]], left: dict[str, str], asked: bool, say: Ca
 def judge_controls(encoder: Encoder, parts: Split, *, tasks: Tasks | None = None, scratch: bool = True, seed: int = 0,
                    **how: Any) -> list[dict[str, Any]]:
     """What stands beside an encoder and does not depend on its training: the same network untaught, raw values, the kind's
-    statistics, and that network trained on the labels from scratch."""
+    statistics and further plain features, and that network trained on the labels from scratch."""
     here = device()
     untaught = build_encoder(encoder.settings, encoder.spec, seed).to(here)
     ways = {"random init": Way.frozen(untaught, "from scratch" if scratch else ""), "raw + PCA": Way(raw(parts.train, encoder.kind)),
             "statistics": Way(encoder.kind.statistics)}
+    ways |= {name: Way(describe) for name, describe in encoder.kind.fitted(parts.train).items()}
     rows, _ = judge(Bench(parts, ways, encoder.kind, seed=seed, device=here, **how), named(tasks))
     return rows

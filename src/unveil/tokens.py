@@ -117,6 +117,9 @@ class Tokens:
         raw: the values that each token covers, ``(B, N, P)``: the target of pixel-type losses.
         lead: ``(B, L, D)`` tokens without a place, such as a class token; they go before the others and are never dropped.
         graph: packed only: whose each row is, and what hangs together.
+        mixing: of encoders that mix channels by Q queries ``(B, N, Q, C)``, how much of each channel each query took.
+        span: ``(B, N, 2)`` where along the first axis each token begins and ends, in the unit of ``where``, for tokens of unequal length.
+        core: bool ``(B, N)``: tokens at which most happens, of encoders that look for it.
     """
 
     values: Tensor
@@ -126,6 +129,9 @@ class Tokens:
     raw: Tensor | None = None
     lead: Tensor | None = None
     graph: Graph | None = None
+    mixing: Tensor | None = None
+    span: Tensor | None = None
+    core: Tensor | None = None
 
     @property
     def packed(self) -> bool:
@@ -134,8 +140,8 @@ class Tokens:
     def take(self, index: Tensor) -> Tokens:
         """The tokens at ``index``: ``(B, K)`` per row for dense tokens, flat ``(M,)`` for packed ones. The rest is dropped."""
         pick = (lambda x: x[index]) if self.packed else (lambda x: take(x, index))
-        kept = {name: pick(x) for name in ("values", "where", "valid", "raw") if (x := getattr(self, name)) is not None}
-        return replace(self, **kept, grid=None, graph=self.graph and self.graph.take(index))
+        kept = {name: pick(x) for name in ("values", "where", "valid", "raw", "span", "core") if (x := getattr(self, name)) is not None}
+        return replace(self, **kept, grid=None, mixing=None, graph=self.graph and self.graph.take(index))
 
 
 def take(x: Tensor, index: Tensor) -> Tensor:

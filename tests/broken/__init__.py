@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-READERS = ("pictures", "tables", "series", "arrays", "shards", "hub", "labels", "tudataset", "molecules", "networks", "structures")
+READERS = ("pictures", "tables", "series", "recordings", "arrays", "shards", "hub", "labels", "tudataset", "molecules", "networks",
+           "structures")
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,8 @@ def _serve(pipe, memory: int) -> None:
         import datasets  # noqa: F401, before the limit, as all imports
     with contextlib.suppress(ImportError):
         import ase.io.cif  # noqa: F401
+        import h5py  # noqa: F401
+        import mne  # noqa: F401
         import networkx  # noqa: F401
         import pyarrow.parquet  # noqa: F401
         import rdkit.Chem.rdDistGeom  # noqa: F401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 
@@ -316,3 +317,57 @@ def test_windows_are_held_out_one_by_one_only_where_asked(tmp_path):
     assert any(note.startswith("windows of one recording lie on both sides") for note in samples.notes)
     name = lambda part: {part.name(int(i)) for i in part.index}
     assert name(loose.train) & name(loose.test)
+
+
+def capture24(file, who: int, rows: int = 600) -> None:
+    """A file as Capture-24 has them: 100 Hz, date-times with milliseconds, an annotation that is empty at first and then for stretches."""
+    rng = np.random.default_rng(who)
+    said = lambda i: "" if i < 100 else '"7030 sleeping;MET 0.95"' if i < 350 else '"16030 driving automobile;MET 2.5"'
+    lines = [f"2016-11-13 02:{18 + i // 6000:02d}:{i / 100 % 60:09.6f},{x:.4f},{y:.4f},{z:.4f},{said(i)}"
+             for i, (x, y, z) in enumerate(rng.normal(size=(rows, 3)))]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(gzip.compress("\n".join(["time,x,y,z,annotation", *lines]).encode()))
+
+
+def test_a_folder_as_of_capture24(tmp_path):
+    for who in (1, 2, 3):
+        capture24(tmp_path / f"P{who:03d}.csv.gz", who)
+    kind, records = open_records(tmp_path)
+    assert kind == "signal" and records.rate == 100 and records.channels == ["x", "y", "z"]
+    assert set(records.labels) == {"", "7030 sleeping;MET 0.95", "16030 driving automobile;MET 2.5"} and len(set(records.groups)) == 3
+    samples = Signal(window=50, stride=50).open(records)
+    assert len(samples) == 36 and samples.channels == 3 and samples.spacing == (0.01,) and not samples.faults
+
+
+def test_a_folder_as_of_nhanes(tmp_path):
+    """80 Hz, an hour a file, a folder a person: files of a person stay together where it is said that folders are people."""
+    for who in (62161, 62163):
+        for hour in (1, 2):
+            rows = [f"2000-01-08 {hour:02d}:00:{i / 80:06.3f},{i % 7 / 10},{i % 5 / 10},{0.9 + i % 3 / 100}" for i in range(400)]
+            name = f"GT3XPLUS-AccelerometerCalibrated-1x8x0.NEO1A00.2000-01-08-{hour:02d}-00-00-000-P0000.sensor.csv.gz"
+            file = tmp_path / str(who) / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(gzip.compress("\n".join(["HEADER_TIMESTAMP,X,Y,Z", *rows]).encode()))
+    kind, records = open_records(tmp_path, Options(groups="folders"))
+    assert kind == "signal" and len(records) == 4 and abs(records.rate - 80) < 4 and sorted(set(records.groups)) == ["62161", "62163"]
+    assert records.channels == ["X", "Y", "Z"] and len(Signal(window=80).open(records)) == 68
+
+
+def test_parquet_is_read_as_csv_is(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rng = np.random.default_rng(0)
+    held = {"time": np.arange(500) / 50, "x": rng.normal(size=500).astype(np.float32), "y": rng.normal(size=500),
+            "label": ["sit"] * 250 + ["walk"] * 250, "subject": ["a"] * 500}
+    held["y"][7] = np.nan
+    parquet.write_table(arrow.table(held), tmp_path / "a.parquet")
+    lines = [",".join(str(cell) for cell in row) for row in zip(*held.values())]
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "a.csv").write_text("\n".join([",".join(held), *lines]))
+    one, other = (open_records(path)[1] for path in (tmp_path / "a.parquet", tmp_path / "b"))
+    assert len(one) == len(other) == 2 and one.rate == other.rate == 50 and list(one.labels) == list(other.labels)
+    for i in range(2):
+        np.testing.assert_array_equal(one.load(i), other.load(i))
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 but no more")
+    with pytest.raises(Unusable, match="is no Parquet file, or one that is damaged"):
+        open_records(tmp_path / "a.parquet")

@@ -104,6 +104,8 @@ def test_levels_are_offered_and_their_share_is_noted():
     source = records(*[chain(20, seed=i) for i in range(3)], chain(4), notes=["as it came"])
     samples = Graph(levels=2).open(source)
     assert samples.notes == ["as it came", "75% of the graphs have a coarser level 1 with at least 3 merges (ratio 0.4)"]
+    assert samples.doubts == [samples.notes[1] + ", fewer than 80%"] and samples.subset([0]).doubts == samples.doubts
+    assert Graph(levels=2).open(records(*[chain(20, seed=i) for i in range(5)], chain(4))).doubts == []
     assert source.notes == ["as it came"] and samples.spec().code_channels == 10
     batch = samples.batch(torch.arange(4))
     assert torch.equal(batch.graph.coarser.sample[batch.graph.parent], batch.graph.sample)

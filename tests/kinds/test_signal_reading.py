@@ -45,7 +45,7 @@ def test_arrays_are_read_as_ever():
     want = np.stack([held[:, at:at + 32] for held in (np.nan_to_num(x), noise(2, 100, 1))
                      for at in range(0, held.shape[1] - 31, 16)])
     assert np.array_equal(batch.values.numpy(), want) and not batch.extras and batch.valid.sum() == batch.valid.numel() - 2
-    assert not samples.mixed and kind.offers == {"grid"} and kind.montage == "auto"
+    assert not samples.mixed and kind.offers == {"grid", "series"} and kind.montage == "auto"
 
 
 def test_series_of_the_same_channels_are_no_montage():
@@ -67,7 +67,7 @@ def test_other_channels_make_a_montage():
     kind = Signal(window=50, stride=50)
     samples = kind.open(records(a, b))
     batch = everything(samples)
-    assert samples.mixed and kind.offers == {"montage"} and samples.channels == 5 and samples.spec().mixed
+    assert samples.mixed and kind.offers == {"montage", "series"} and samples.channels == 5 and samples.spec().mixed
     channel, place = batch.extras["channel"], batch.extras["place"]
     assert channel.dtype == torch.int64 and place.dtype == torch.float32 and batch.valid is None
     assert channel[0].tolist() == [0, 0, 0, -1, -1] and (channel[10][[0, 1, 3]] == 0).all() and (channel[10][[2, 4]] > 0).all()
@@ -177,7 +177,7 @@ def test_labels_groups_and_tests_follow_their_recordings():
     assert samples.faults == {"r1": "is damaged"} and samples.labels.tolist() == [0] * 5 + [1] * 5
     assert [samples.group_names[i] for i in samples.groups] == ["p"] * 5 + ["q"] * 5
     assert samples.test.tolist() == [False] * 5 + [True] * 5 and samples.targets.tolist() == [1.0] * 5 + [3.0] * 5
-    assert samples.name(7) == "r2"
+    assert samples.name(7) == "r2" and samples.cut.tolist() == [[record, 100 * i] for record in (0, 2) for i in range(5)]
 
 
 def test_dense_labels_follow_the_rate():

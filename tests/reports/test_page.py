@@ -122,7 +122,8 @@ def test_figures_have_words(page):
 
 def test_the_sections_are_in_order(run):
     found = [part["id"] for part in Reader((run.folder / "report.html").read_text()).all("section")]
-    assert found == ["worse", "scores", "further", "learning", "health", "map", "neighbours", "views", "data", "repeat", "recipe"]
+    assert found == ["worse", "scores", "further", "learning", "health", "map", "neighbours", "portraits", "views", "data", "repeat",
+                     "recipe"]
 
 
 def test_the_first_line_is_the_decision(run):

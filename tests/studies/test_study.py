@@ -82,7 +82,7 @@ def test_a_row_says_all_and_its_hash_is_of_what_can_be_repeated(place):
     assert score.keys() >= {field.name for field in fields(Result)} - {"split", "split_name", "seed", "code"}
     assert len(score["parts"]) == 2, "one a held-out group"
     ways = {score["features"] for score in row["folds"][0]["scores"]}
-    assert ways == {"encoder", "random init", "raw + PCA", "statistics", "from scratch"}, "the controls are always there"
+    assert ways == {"encoder", "random init", "raw + PCA", "statistics", "MiniRocket", "from scratch"}, "the controls are always there"
 
 
 def test_a_row_that_another_study_made_is_not_made_again(place):

@@ -95,6 +95,13 @@ def test_nothing_is_said_where_an_arm_learned_nothing_or_still_learns():
     assert found.word == UNTESTABLE and "was still learning" in found.why
 
 
+def test_nothing_is_said_where_the_data_do_not_carry_the_claim():
+    made = rows(a=dict(encoder=0.8), b=dict(encoder=0.7))
+    made[0]["folds"][0]["doubts"] = ["75% of the graphs have a coarser level, fewer than 80%"]
+    found, = verdicts(study(over=("b",)), made)
+    assert found.word == UNTESTABLE and found.why == "75% of the graphs have a coarser level, fewer than 80%"
+
+
 def test_runs_that_the_diagnosis_ended_are_told():
     made = rows(a=dict(encoder=0.8), b=dict(encoder=0.5))
     for each in made[4:6]:

@@ -34,7 +34,7 @@ def test_a_forest_of_classes_is_that_of_scikit_learn(classes):
     x, y = blobs(200, classes=classes, apart=1.5)
     bench = bench_of(features(x, y), budgets=(5, None), draws=2)
     rows, left = judge(bench, [Forest(trees=20)])
-    told = [(metric, each) for each in (5, None) for metric in ("accuracy", "ROC-AUC")]
+    told = [(metric, each) for each in (5, None) for metric in ("accuracy", "balanced accuracy", "kappa", "ROC-AUC")]
     assert not left and [(row["metric"], row["labels"]) for row in rows] == told
     (train, test), found = bench.sides("features"), {row["metric"]: row["value"] for row in rows if row["labels"] is None}
     theirs = RandomForestClassifier(20, random_state=0).fit(train.features.numpy(), train.labels).predict_proba(test.features.numpy())

@@ -179,7 +179,8 @@ def test_robustness_of_signals_falls_with_severity():
     flat = lambda batch: batch.values.flatten(1)
     bench = Bench(parts, {"values": Way(flat), "broken": Way(lambda batch: 0 * flat(batch))}, kind)
     rows, left = judge(bench, [Robust(samples=40)])
-    ours = {tuple(row["at"].values()): row for row in rows if row["features"] == "values"}
+    ours = {(row["at"]["corruption"], row["at"]["severity"]): row for row in rows if row["features"] == "values"}
+    assert ours["noise", 3]["at"] == {"corruption": "noise", "severity": 3, "level": 10.0, "levels in": "signal over noise in dB"}
     assert not left and ours.keys() == {(name, s) for name in kind.corruptions for s in range(1, 6)} | {("mean", s) for s in range(6)}
     assert ours["mean", 0]["value"] > 0.9 and ours["mean", 5]["value"] < ours["mean", 1]["value"] <= ours["mean", 0]["value"] + 0.05
     for severity in range(1, 6):
@@ -188,4 +189,7 @@ def test_robustness_of_signals_falls_with_severity():
     assert len({row["value"] for row in rows if row["features"] == "broken"}) == 1, "features that say nothing lose nothing"
     again, _ = judge(Bench(parts, bench.ways, kind), [Robust(samples=40)])
     assert [row["value"] for row in again] == [row["value"] for row in rows]
+    some, _ = judge(Bench(parts, bench.ways, kind), [Robust(samples=40, only=("noise", "gap"))])
+    assert {row["at"]["corruption"] for row in some} == {"noise", "gap", "mean"}
+    assert "did you mean 'noise'" in Robust(only=("nois",)).lacks(bench, "values")
     assert "a kind that can be corrupted" in Robust().lacks(bench_of(features(*blobs())), "features")

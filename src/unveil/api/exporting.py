@@ -114,7 +114,7 @@ def _read_back(encoder: Encoder, part: Path, to: str, module) -> float:
         return _difference(encoder, lambda batch: _features(again, batch))
     try:
         answer = module.answer(part, encoder)
-        return _difference(encoder, lambda batch: answer(batch.values))
+        return _difference(encoder, lambda batch: answer(batch.values, *batch.extras.values()))
     except Unusable:
         raise
     except Exception as why:  # whatever is wrong with the other package, such as a torchvision that does not fit torch

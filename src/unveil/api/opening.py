@@ -51,8 +51,9 @@ def opened(kind: Kind, records: Records, options: Options, say: Say) -> Samples:
     attach(samples, options)
     if options.windows:
         samples.groups, samples.group_names, samples.apart = None, [], False
-        samples.notes.append("windows of one recording lie on both sides of the split, as --groups windows asks: scores say nothing of a "
-                             "recording or a subject that was never seen")
+        said = "windows of one recording lie on both sides of the split, as --groups windows asks"
+        samples.notes.append(f"{said}: scores say nothing of a recording or a subject that was never seen")
+        samples.doubts.append(said)
     if records.target and not options.target_file:
         samples.target = records.target
     for note in samples.notes:

@@ -167,11 +167,10 @@ def _sized(method: str, kind: str | None, data, scale: str, given: Mapping[str, 
     if data is None:
         recipe = recipes.resolve(method, kind, scale=scale, given=given)
         reader = recipe.build_kind()
-        if "grid" not in reader.offers:
-            planted = reader.planted(SOME, Generator("plan"))
+        if "grid" not in reader.offers and (planted := reader.planted(SOME, Generator("plan"))).packed:
             seen = _packed(planted, reader.spec())
             return recipe, replace(seen, number=None, size=recipes.published_rows(method, kind) or seen.size)
-        if (spec := reader.spec()) is None:
+        if (spec := reader.spec(recipes.published_channels(method, kind) if scale == "published" else None)) is None:
             raise Unusable(f"the settings do not say what a sample of kind {kind} looks like: give --data, or for pictures --kind.size and "
                            "--kind.channels")
         return recipe, _Seen(spec)
@@ -180,10 +179,12 @@ def _sized(method: str, kind: str | None, data, scale: str, given: Mapping[str, 
     recipe = recipes.resolve(method, name, scale=scale, given=given)
     reader = recipe.build_kind()
     held = opened(reader, records, options, say)
+    recipe = recipes.resolve(method, name, scale=scale, given=given, offers=reader.offers)
     recipe.kind |= reader.fixed(held)
     if held.packed:
         return recipe, _packed(held)
-    spec = Spec(held.channels, tuple(held.shape), held.axes, held.spacing, held.unit, (0.0,) * held.channels, (1.0,) * held.channels)
+    spec = Spec(held.channels, tuple(held.shape), held.axes, held.spacing, held.unit, (0.0,) * held.channels, (1.0,) * held.channels,
+                mixed=held.mixed)
     return recipe, _Seen(spec, len(held))
 
 

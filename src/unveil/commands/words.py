@@ -14,6 +14,7 @@ from rich.table import Table
 from unveil.errors import Unusable
 from unveil.wording import escape
 
+OF_CLASSES = ("accuracy", "balanced accuracy", "kappa", "ROC-AUC")  # metrics that many tasks have at the same label budgets
 OUT, ERR = (Console(stderr=errors, highlight=False, emoji=False, soft_wrap=True) for errors in (False, True))
 
 
@@ -27,7 +28,7 @@ def command(commands, name: str, run: Callable, summary: str, examples: str, jud
         command.add_argument("--kind", help="of the data; detected where it is certain")
         command.add_argument("--labels", help="folders, the name of a column, or a CSV file of names and labels")
         command.add_argument("--targets", help="column of numbers to predict, or a CSV file of names and numbers")
-        command.add_argument("--groups", help="column of subjects or recordings, for honest splits; files; windows keeps nothing apart")
+        command.add_argument("--groups", help="column of subjects or recordings, for honest splits; or files, folders; windows keeps none")
         command.add_argument("--time", help="column of time stamps")
         command.add_argument("--rate", type=float, help="samples a second, where the source does not say")
         command.add_argument("--layout", choices=["hwc", "chw", "ct", "tc"], help="axes of a sample in an array")
@@ -100,12 +101,12 @@ def _column(row: dict) -> tuple[tuple[str, Any], ...]:
     return ("metric", row["metric"] + arrow), ("labels a class", "all" if row["labels"] is None else str(row["labels"])), *row["at"].items()
 
 
-def _bunch(row: dict) -> tuple[str, bool]:
-    """What stands in one table: a task, its plain accuracies apart from what else it says."""
-    return row["task"], row["metric"] == "accuracy" and not row["at"]
+def _bunch(row: dict) -> tuple[str, str]:
+    """What stands in one table: a task, each of its plain figures of classes apart from what else it says."""
+    return row["task"], row["metric"] if row["metric"] in OF_CLASSES and not row["at"] else ""
 
 
-def _columns(rows: Sequence[dict], bunch: tuple[str, bool]) -> set[tuple]:
+def _columns(rows: Sequence[dict], bunch: tuple[str, str]) -> set[tuple]:
     return {_column(row) for row in rows if _bunch(row) == bunch}
 
 

@@ -17,9 +17,11 @@ import numpy as np
 
 from unveil.data.machine import memory_limit
 from unveil.data.records import Unreadable
+from unveil.errors import Unusable
 
 MISSING = {"", "nan", "na", "n/a", "null", "none", "?", "-"}
 BLOCK = 4096
+MOST_CELLS = 1 << 28  # of a Parquet file, which may promise any number in a few bytes
 
 
 @dataclass
@@ -121,6 +123,10 @@ def _sorted_out(held: Columns, bad: dict[str, list]) -> Columns:
 @contextmanager
 def _rows(file: str) -> Iterator[tuple[list[str], csv.reader]]:
     """The names in the first line and a reader of the lines after it."""
+    if file.lower().endswith(".parquet"):
+        rows = ParquetRows(file)
+        yield rows.names, rows
+        return
     reader = None
     try:
         with _opened(file) as stream:
@@ -138,6 +144,46 @@ def _rows(file: str) -> Iterator[tuple[list[str], csv.reader]]:
         raise Unreadable("is no gzip file, or one that is damaged or cut short") from why
     except OSError as why:
         raise Unreadable(f"cannot be opened: {why.strerror}") from why
+
+
+class ParquetRows:
+    """Rows of a Parquet file as a reader of CSV gives them, as text, some at a time.
+
+    Raises:
+        Unreadable: where the file is damaged.
+        Unusable: where pyarrow is not installed.
+    """
+
+    def __init__(self, file: str):
+        try:
+            from pyarrow import parquet
+        except ImportError as why:
+            raise Unusable(f"reading {file} needs the package pyarrow: pip install 'unveil[parquet]'") from why
+        try:
+            self.held = parquet.ParquetFile(file)
+            self.names = [name.strip() for name in self.held.schema_arrow.names]
+        except Exception as why:  # a damaged file can raise anything
+            raise Unreadable("is no Parquet file, or one that is damaged") from why
+        if self.held.metadata.num_rows * max(len(self.names), 1) > MOST_CELLS:
+            raise Unreadable(f"promises {self.held.metadata.num_rows:,} rows; cut it into several files")
+        self.line_num, self.rows = 0, self._rows()
+
+    def __iter__(self) -> ParquetRows:
+        return self
+
+    def __next__(self) -> list[str]:
+        row = next(self.rows)
+        self.line_num += 1
+        return row
+
+    def _rows(self) -> Iterator[list[str]]:
+        try:
+            for batch in self.held.iter_batches(BLOCK):
+                batch.validate(full=True)
+                columns = [["" if cell is None else str(cell) for cell in column.to_pylist()] for column in batch.columns]
+                yield from map(list, zip(*columns))
+        except Exception as why:
+            raise Unreadable("is damaged: its rows cannot be read") from why
 
 
 def _opened(file: str) -> TextIO:

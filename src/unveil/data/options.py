@@ -16,7 +16,7 @@ class Options:
         kind: name of the kind; None detects it.
         labels: ``"folders"``, the name of a column, or a CSV file of names and labels; None uses what the source names so.
         targets: name of a column of numbers to predict, or a CSV file of names and numbers.
-        groups: column of subjects or recordings, or ``"files"``; ``"windows"`` keeps nothing apart.
+        groups: column of subjects or recordings, ``"files"`` or ``"folders"``; ``"windows"`` keeps nothing apart.
         time: column of time stamps.
         rate: samples a second.
         layout: axes of one sample in an array: of ``"hw", "hwc", "chw", "t", "ct", "tc"``.

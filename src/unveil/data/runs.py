@@ -12,8 +12,8 @@ from unveil.data.columns import Columns, header, read_columns
 from unveil.data.options import Options
 from unveil.data.records import Unreadable
 
-TIME = ("time", "timestamp", "timestamps", "t", "seconds", "datetime", "date")
-LABELS = ("label", "labels", "activity", "class", "target")
+TIME = ("time", "timestamp", "timestamps", "t", "seconds", "datetime", "date", "header_timestamp")
+LABELS = ("label", "labels", "activity", "annotation", "class", "target")
 GROUPS = ("subject", "participant", "patient", "person", "user", "group", "id")
 RECORDINGS = ("recording", "session", "trial", "run")
 INDEX = ("", "index", "row", "unnamed: 0")
@@ -61,7 +61,7 @@ def read_table(file: str, options: Options) -> Table:
     """
     names = header(file)
     elsewhere = options.labels == "folders" or options.label_file is not None
-    wanted = {"label": None if elsewhere else options.labels, "group": None if options.groups == "files" else options.groups,
+    wanted = {"label": None if elsewhere else options.labels, "group": None if options.groups in ("files", "folders") else options.groups,
               "recording": None}
     target = None if options.target_file or not options.targets else _column(names, options.targets, ())
     others = [name for name in names if name != target]

@@ -42,6 +42,9 @@ class Samples:
         faults: what was set aside, name -> reason; grows while files are read.
         in_memory: nothing is decoded when a batch is asked for.
         notes: sentences about the source that a person should see; grows while files are read.
+        cut: int64 ``(count, 2)``, which recording each sample is cut from and where in it the sample begins, in places along the first
+            axis, counted from anywhere; None where samples are no parts of something longer.
+        doubts: why no claim can be tested on these samples, sentences that a study's verdict gives; empty where there is no reason.
         mixed: samples have channels of unequal number and place, see :class:`unveil.contracts.Batch`.
         text: token numbers of the text among the extras of each sample; 0 where there is none.
 
@@ -57,7 +60,8 @@ class Samples:
                  classes: list[str] | None = None, targets: np.ndarray | None = None, dense: np.ndarray | None = None,
                  groups: np.ndarray | None = None, group_names: Sequence[str] = (), test: np.ndarray | None = None,
                  name: Callable[[int], str] = str, faults: dict[str, str] | None = None, in_memory: bool = True,
-                 notes: list[str] | None = None, mixed: bool = False, text: int = 0):
+                 notes: list[str] | None = None, cut: np.ndarray | None = None, doubts: Sequence[str] = (), mixed: bool = False,
+                 text: int = 0):
         self.fetch, self.shape, self.channels, self.axes = fetch, shape, channels, axes
         self.spacing, self.unit, self.name, self.in_memory = spacing, unit, name, in_memory
         self.labels, self.classes, self.groups, self.test = labels, classes or [], groups, test
@@ -65,7 +69,7 @@ class Samples:
         self.targets, self.dense, self.target = targets, dense, "target"
         self.faults = {} if faults is None else faults
         self.notes = [] if notes is None else notes
-        self.mixed, self.text, self.apart = mixed, text, True
+        self.mixed, self.text, self.apart, self.cut, self.doubts = mixed, text, True, cut, list(doubts)
         self.index, self.whole = torch.arange(count), count
 
     def __len__(self) -> int:
@@ -107,7 +111,7 @@ class Samples:
         part = object.__new__(Samples)
         part.__dict__.update(self.__dict__)
         part.index = self.index[torch.as_tensor(at)]
-        for column in ("labels", "targets", "dense", "groups", "test"):
+        for column in ("labels", "targets", "dense", "groups", "test", "cut"):
             if getattr(self, column) is not None:
                 setattr(part, column, getattr(self, column)[at])
         return part

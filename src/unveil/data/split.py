@@ -29,6 +29,21 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class GroupFold:
+    """One of several folds of whole groups that hold every group out once; as many folds as groups leave one out at a time.
+
+    Attributes:
+        number: of the fold, from 0.
+        count: of folds.
+        seed: of the choice.
+    """
+
+    number: int
+    count: int
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Split:
     """Samples to learn from and samples to score on.
 
@@ -53,13 +68,13 @@ class Split:
         return Split(*(side.subset(side.readable()) for side in (self.train, self.test)), self.name)
 
 
-def split(samples: Samples, held: Sequence[int] | Fold | None = None, share: float = 0.25, seed: int = 0) -> Split:
+def split(samples: Samples, held: Sequence[int] | Fold | GroupFold | None = None, share: float = 0.25, seed: int = 0) -> Split:
     """Cuts samples in two so that nothing of a group is on both sides.
 
     Args:
         samples: to cut.
-        held: numbers of the groups to hold out, in sorted order of their names; or a fold of single samples; None takes the source's own
-            test part, else ``share`` of the groups, else ``share`` of the samples.
+        held: numbers of the groups to hold out, in sorted order of their names; or a fold, of single samples or of whole groups; None
+            takes the source's own test part, else ``share`` of the groups, else ``share`` of the samples.
         share: of what is held out.
         seed: of the choice.
 
@@ -69,6 +84,8 @@ def split(samples: Samples, held: Sequence[int] | Fold | None = None, share: flo
     """
     if isinstance(held, Fold):
         return _fold(samples, held)
+    if isinstance(held, GroupFold):
+        return _group_fold(samples, held)
     if held is not None:
         known = [] if samples.groups is None else np.unique(samples.groups).tolist()
         if missing := [group for group in held if group not in known]:
@@ -94,6 +111,33 @@ def _fold(samples: Samples, fold: Fold) -> Split:
     apart = "" if samples.groups is None or len(np.unique(samples.groups)) < 2 else ", groups not kept apart"
     name = f"fold {fold.number + 1} of {fold.count}, stratified by label{apart}"
     return _cut(samples, stratified(samples.labels, fold.count, fold.seed) == fold.number, name)
+
+
+def _group_fold(samples: Samples, fold: GroupFold) -> Split:
+    part = by_group(samples.groups, fold.count, fold.seed)
+    held = np.unique(samples.groups[part == fold.number]).tolist()
+    many = "group" if len(held) == 1 else "groups"
+    return _cut(samples, part == fold.number, f"fold {fold.number + 1} of {fold.count}, {many} {','.join(map(str, held))} held out")
+
+
+def by_group(groups: np.ndarray | None, count: int, seed: int = 0) -> np.ndarray:
+    """Fold of each sample ``(n,)``, whole groups in one: of as many groups each, give or take one.
+
+    Args:
+        groups: int64 ``(n,)``.
+        count: of folds.
+        seed: of the choice; as many folds as groups are in the order of the groups.
+
+    Raises:
+        Unusable: where there are fewer groups than folds.
+    """
+    names, place = np.unique([] if groups is None else groups, return_inverse=True)
+    if len(names) < max(2, count):
+        raise Unusable(f"{count} folds by group need {max(2, count)} groups at least, the data have {len(names) or 'none'}")
+    order = np.arange(count) if count == len(names) else Generator(seed, "groups", count).permutation(len(names)).numpy()
+    rank = np.empty(len(names), np.int64)
+    rank[order] = np.arange(len(names)) % count
+    return rank[place]
 
 
 def stratified(labels: np.ndarray, count: int, seed: int = 0) -> np.ndarray:

@@ -8,7 +8,6 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from unveil.data.series import Series
 from unveil.errors import Unusable
 
 SHARE = 0.25  # of the memory that this process may use
-OPEN = 64  # files at once
+OPEN = 256  # files at once
 
 
 class Memory:
@@ -37,44 +36,37 @@ class Memory:
 
 
 class Disk:
-    """Processed values ``(T, C)`` float32 in a file; writing maps a part at a time, reading takes what is asked for and keeps nothing."""
+    """Processed values ``(T, C)`` float32 in a file that is mapped: the system keeps of it what memory has room for."""
 
-    def __init__(self, path: Path, channels: int, files: Handles):
-        self.path, self.channels, self.files = path, channels, files
+    def __init__(self, path: Path, count: int, channels: int, maps: Maps):
+        self.path, self.count, self.channels, self.maps = path, count, channels, maps
 
     def part(self, start: int, stop: int) -> np.ndarray:
         return np.memmap(self.path, np.float32, "r+", 4 * start * self.channels, (stop - start, self.channels))
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        size = 4 * (stop - start) * self.channels
-        held = self.files.read(self.path, size, 4 * start * self.channels)
-        if len(held) != size:
-            raise Unusable(f"{self.path} of the cache was cut short while it was in use: start the command again")
-        return np.frombuffer(held, np.float32).reshape(-1, self.channels)
+        return self.maps.of(self.path, self.count, self.channels)[start:stop]
 
 
-class Handles:
-    """Open files, the most recently used ones; a recording has one, and there may be more than a process may hold open."""
+class Maps:
+    """Mapped files, the most recently used ones; a recording has one, and there may be more than a process may hold open."""
 
     def __init__(self):
-        self.held: OrderedDict[Path, int] = OrderedDict()
+        self.held: OrderedDict[Path, np.ndarray] = OrderedDict()
         self.lock = threading.Lock()
 
-    def read(self, path: Path, size: int, place: int) -> bytes:
+    def of(self, path: Path, count: int, channels: int) -> np.ndarray:
         with self.lock:
-            if path not in self.held:
+            if (found := self.held.get(path)) is None:
                 try:
-                    self.held[path] = os.open(path, os.O_RDONLY)
-                except OSError as why:
-                    raise Unusable(f"{path} of the cache is gone ({why.strerror}): start the command again") from why
+                    found = np.asarray(np.memmap(path, np.float32, "r", shape=(count, channels)))
+                except (OSError, ValueError) as why:
+                    raise Unusable(f"{path} of the cache is gone or cut short: start the command again") from why
+                self.held[path] = found
                 if len(self.held) > OPEN:
-                    os.close(self.held.popitem(last=False)[1])
+                    self.held.popitem(last=False)
             self.held.move_to_end(path)
-            return os.pread(self.held[path], size, place)
-
-    def __del__(self):
-        for number in self.held.values():
-            os.close(number)
+            return found
 
 
 class Store:
@@ -83,11 +75,10 @@ class Store:
     Args:
         series: that are to be processed, by which it is known whether they fit into memory.
         how: what is done to them.
-        say: told that a file is made.
     """
 
-    def __init__(self, series: list[Series], how: Processing, say: Callable[[str], None] = lambda text: None):
-        self.how, self.say, self.files = how, say, Handles()
+    def __init__(self, series: list[Series], how: Processing):
+        self.how, self.maps = how, Maps()
         self.size = sum(4 * how.count(each) * len(each.channels) for each in series)
         self.on_disk = self.size > SHARE * memory_limit() / processes()
 
@@ -103,7 +94,7 @@ class Store:
             room = Memory(count, channels)
             return room, process(series, self.how, room)
         path = cache_folder() / "signals" / f"{self._key(series)}.f32"
-        room = Disk(path, channels, self.files)
+        room = Disk(path, count, channels, self.maps)
         if (known := _known(path, 4 * count * channels)) is not None:
             return room, known
         part = path.with_suffix(f".{os.getpid()}")
@@ -111,7 +102,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(part, "wb") as stream:
                 _reserve(stream.fileno(), 4 * count * channels)
-            found = process(series, self.how, Disk(part, channels, self.files))
+            found = process(series, self.how, Disk(part, count, channels, self.maps))
             part.replace(path)
             aside = path.with_suffix(f".json{os.getpid()}")
             aside.write_text(json.dumps(asdict(found)))

@@ -2,6 +2,8 @@
 
 TABLE = {
     "transformer": "unveil.encoders.transformer:Transformer",
+    "montage": "unveil.encoders.montage:Montage",
+    "tubelets": "unveil.encoders.tubelets:Tubelets",
     "gin": "unveil.encoders.gin:GIN",
     "gcn": "unveil.encoders.gin:GCN",
     "gat": "unveil.encoders.gin:GAT",
@@ -10,5 +12,9 @@ TABLE = {
     "painn": "unveil.encoders.painn:PaiNN",
     "conv": "unveil.encoders.conv:ConvNet",
     "flex": "unveil.encoders.flex:Flex",
+    "movement": "unveil.encoders.movement:Movement",
+    "channelwise": "unveil.encoders.channelwise:Channelwise",
+    "dilated": "unveil.encoders.dilated:Dilated",
+    "limu": "unveil.encoders.limu:LIMU",
     "pretrained": "unveil.encoders.pretrained:Pretrained",
 }

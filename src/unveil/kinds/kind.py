@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -30,6 +31,7 @@ class Kind:
         encoder: that reads it where nothing else is asked for.
         method: that teaches where nothing else is asked for.
         corruptions: names that :meth:`corrupt` knows.
+        strengths: of those whose strength is a figure, what it is, such as ``"share of time"``, and its value at severities 1 to 5.
         uses_labels: under these settings what a method is given holds what the labels say; every judgement then says so.
         light: settings of :meth:`view` under which a sample keeps what its label says: networks are trained on labels with them.
     """
@@ -42,6 +44,7 @@ class Kind:
     encoder: ClassVar[str] = "transformer"
     method: ClassVar[str] = "simclr"
     corruptions: ClassVar[tuple[str, ...]] = ()
+    strengths: ClassVar[Mapping[str, tuple[str, tuple[float, ...]]]] = {}
     uses_labels: bool = False
     light: ClassVar[dict[str, Any]] = {"area": (0.7, 1.0), "strength": 0.5}
 
@@ -58,8 +61,9 @@ class Kind:
         vars(self).update({name: held.to(device) for name, held in vars(self).items() if isinstance(held, Tensor)})
         return self
 
-    def spec(self) -> Spec | None:
-        """What samples look like, unnormalised, where the settings alone say it; None where it takes data."""
+    def spec(self, channels: int | None = None) -> Spec | None:
+        """What samples look like, unnormalised, where the settings alone say it, or together with the number of ``channels``; None where it
+        takes data."""
         return None
 
     def fixed(self, samples: Samples) -> dict[str, object]:
@@ -111,6 +115,10 @@ class Kind:
         """The field's plain features ``(B, F)`` without a network: the control beside every judgement."""
         raise NotImplementedError
 
+    def fitted(self, samples: Samples) -> dict[str, Callable[[Batch], Tensor]]:
+        """Further features ``(B, F)`` without a network that first look at ``samples``, by the name of the control; no label is read."""
+        return {}
+
     def flat(self, batch: Batch) -> Tensor:
         """Samples as one row of numbers each ``(B, F)``, as they are: what the control "raw + PCA" reads."""
         return batch.values.flatten(1)
@@ -118,6 +126,10 @@ class Kind:
     def draw(self, sample: Tensor | Batch) -> str:
         """One sample, as :meth:`unveil.contracts.Batch.one` gives it, as an image tag or SVG, at most about 200 pixels wide."""
         raise NotImplementedError
+
+    def portraits(self, sample: Tensor | Batch) -> dict[str, str]:
+        """Further drawings of one sample, as :meth:`draw` makes them, each with what it shows."""
+        return {}
 
     def planted(self, count: int, generator: Generator) -> Samples:
         """A tiny set with one hidden factor of four values that a method must find, labelled by it, for conformance."""

@@ -9,6 +9,8 @@ TABLE = {
     "i-jepa": "unveil.methods.ijepa:IJEPA",
     "bootleg": "unveil.methods.bootleg:Bootleg",
     "lejepa": "unveil.methods.lejepa:LeJEPA",
+    "laya": "unveil.methods.laya:Laya",
+    "eeg-vjepa": "unveil.methods.eeg_vjepa:EEGVJEPA",
     "graphmae": "unveil.methods.graphmae:GraphMAE",
     "hi-gmae": "unveil.methods.hi_gmae:HiGMAE",
     "graphcl": "unveil.methods.graphcl:GraphCL",
@@ -17,4 +19,8 @@ TABLE = {
     "coordinate-denoising": "unveil.methods.coordinate_denoising:CoordinateDenoising",
     "scd": "unveil.methods.scd:SCD",
     "slip": "unveil.methods.slip:SLIP",
+    "biopm": "unveil.methods.biopm:BioPM",
+    "unimotion": "unveil.methods.unimotion:UniMotion",
+    "ts2vec": "unveil.methods.ts2vec:TS2Vec",
+    "patchtst": "unveil.methods.patchtst:PatchTST",
 }

@@ -177,3 +177,15 @@ def mean_over(error: Tensor, asked: Tensor) -> Tensor:
     """Mean of ``error (N)`` over the rows that ``asked (N)`` admits, on all processes; 0 where there are none."""
     weight = asked.to(error.dtype)
     return global_mean((error * weight).sum(), global_sum(weight.sum()).clamp_min(1) / world())
+
+
+@full_precision
+def query_overlap(mixing: Tensor) -> Tensor:
+    """How much queries look at the same channels (Doner et al. 2025, the squared form): the mean over all Q x Q entries of the squares of
+    ``W W^T`` off its diagonal.
+
+    Args:
+        mixing: W, ``(..., Q, C)``, how much of each channel each query took; of a query they sum to 1.
+    """
+    both = mixing @ mixing.transpose(-1, -2)
+    return (both.square().sum((-1, -2)) - both.diagonal(dim1=-2, dim2=-1).square().sum(-1)).mean() / mixing.shape[-2] ** 2

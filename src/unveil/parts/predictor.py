@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from unveil.parts.blocks import Block, initialise
-from unveil.parts.positions import sincos_grid
+from unveil.parts.positions import grid_coordinates, rotary, sincos_grid
 
 
 class Predictor(nn.Module):
-    """A narrow transformer over seen tokens and one mask token for each asked place, all with fixed sin-cos positions.
+    """A narrow transformer over seen tokens and one mask token for each asked place, all with fixed sin-cos positions or rotary ones.
 
     Args:
         width_in: of the seen tokens.
@@ -18,12 +18,15 @@ class Predictor(nn.Module):
         width: of its blocks.
         depth: number of blocks.
         heads: attention heads.
+        turned: positions turn queries and keys in every block instead of being added once.
+        tokens: number of mask tokens, for ways of asking that are to be told apart.
     """
 
-    def __init__(self, width_in: int, width_out: int, *, width: int, depth: int, heads: int):
+    def __init__(self, width_in: int, width_out: int, *, width: int, depth: int, heads: int, turned: bool = False, tokens: int = 1):
         super().__init__()
+        self.heads, self.turned = heads, turned
         self.enter = nn.Linear(width_in, width)
-        self.mask_token = nn.Parameter(torch.zeros(width))
+        self.mask_token = nn.Parameter(torch.zeros(width) if tokens == 1 else torch.zeros(tokens, width))
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.leave = nn.Linear(width, width_out)
@@ -34,7 +37,7 @@ class Predictor(nn.Module):
         """Its blocks; see :meth:`unveil.contracts.Encoder.units`."""
         return list(self.blocks)
 
-    def forward(self, seen: Tensor, seen_at: Tensor, asked_at: Tensor, grid: tuple[int, ...]) -> Tensor:
+    def forward(self, seen: Tensor, seen_at: Tensor, asked_at: Tensor, grid: tuple[int, ...], token: int | None = None) -> Tensor:
         """Answers at the asked places.
 
         Args:
@@ -42,19 +45,24 @@ class Predictor(nn.Module):
             seen_at: their places in the raster of ``grid``, ``(B, K)``.
             asked_at: ``(B, M)``, or ``(B, blocks, M)`` for blocks that are asked for separately and do not see each other.
             grid: the token grid.
+            token: which mask token, where there are several.
 
         Returns:
             ``(*asked_at.shape, width_out)``.
         """
-        place = sincos_grid(grid, self.mask_token.shape[0], seen.device)
         blocks = asked_at.shape[1] if asked_at.dim() == 3 else 1
         flat = asked_at.reshape(-1, asked_at.shape[-1])
         context = self.enter(seen)
-        context = (context + place[seen_at]).repeat_interleave(blocks, 0)
-        asked = self.mask_token + place[flat]
-        x = torch.cat([context, asked], 1)
+        mask = self.mask_token if token is None else self.mask_token[token]
+        if self.turned:
+            x = torch.cat([context.repeat_interleave(blocks, 0), mask.to(context.dtype).expand(*flat.shape, -1)], 1)
+            at = grid_coordinates(grid, seen.device)[torch.cat([seen_at.repeat_interleave(blocks, 0), flat], 1)]
+            turn = tuple(part[:, None] for part in rotary(at, x.shape[-1] // self.heads))
+        else:
+            place, turn = sincos_grid(grid, context.shape[-1], seen.device), None
+            x = torch.cat([(context + place[seen_at]).repeat_interleave(blocks, 0), mask + place[flat]], 1)
         *first, final = self.blocks
         for block in first:
-            x = block(x)
-        answer = self.leave(self.norm(final(x, last=asked.shape[1])))
+            x = block(x, turn=turn)
+        answer = self.leave(self.norm(final(x, turn=turn, last=flat.shape[1])))
         return answer.view(*asked_at.shape, -1)

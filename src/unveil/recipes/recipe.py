@@ -178,6 +178,11 @@ def published_rows(method: str, kind: str) -> float | None:
     return _published(method, kind, "rows")
 
 
+def published_channels(method: str, kind: str) -> int | None:
+    """Number of channels of its samples, at most; None where the recipe does not say."""
+    return _published(method, kind, "channels")
+
+
 def _published(method: str, kind: str, fact: str):
     file = resources.files("unveil.recipes") / f"{method}.{kind}.yaml"
     held = plain_yaml.load(file.read_text()) if file.is_file() else {}

@@ -12,6 +12,7 @@ from unveil.studies.summary import gain, mean, scores
 OURS = (("encoder", "linear"), ("fine-tuned", "network"))
 CONTROLS = {  # what a control is called, its verb, and what to do where it wins
     ("statistics", "linear"): ("hand statistics", "give", "use hand statistics, not {who}"),
+    ("MiniRocket", "linear"): ("MiniRocket features", "give", "use MiniRocket features, not {who}"),
     ("from scratch", "network"): ("training from scratch", "gives", "train from scratch, without {who}"),
     ("raw + PCA", "linear"): ("raw values + PCA", "give", "use raw values + PCA, not {who}"),
     ("random init", "linear"): ("the same network untrained", "gives", "do not use {who}, the same network untrained is better")}

@@ -28,6 +28,10 @@ class Drawings(dict):
             self[name] = self.kind.draw(samples.batch(torch.tensor([at])).one(0))
         return name
 
+    def also(self, samples: Samples, at: int) -> dict[str, str]:
+        """Further drawings of the sample at a position, each with what it shows."""
+        return self.kind.portraits(samples.batch(torch.tensor([at])).one(0))
+
     def told(self, samples: Samples, at: int) -> dict[str, Any]:
         """Draws the sample at a position; all that is known of it."""
         label, group = (None if column is None else int(column[at]) for column in (samples.labels, samples.groups))

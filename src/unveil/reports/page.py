@@ -12,14 +12,14 @@ from typing import Any
 
 from unveil.api import Run
 from unveil.api.record import read_json
-from unveil.reports import gallery, sections, study_page, suite, worse
+from unveil.reports import gallery, portraits, sections, study_page, suite, worse
 from unveil.reports.collect import collect, collect_study, plain, versions, with_rows
 from unveil.reports.markup import Markup, join, tag
 from unveil.studies.study import Study
 from unveil.training.checkpoint import write_atomic, write_json
 
 SECTIONS = (worse.worse, sections.scores, suite.robustness, suite.further, sections.learning, sections.health, gallery.embedding_map,
-            gallery.neighbours, gallery.inside, gallery.views, sections.data, sections.repeat, sections.recipe)
+            gallery.neighbours, portraits.portraits, gallery.inside, gallery.views, sections.data, sections.repeat, sections.recipe)
 PREVIEW = (gallery.views, sections.recipe)
 
 

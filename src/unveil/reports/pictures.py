@@ -17,6 +17,7 @@ from unveil.api import Run
 from unveil.api.previewing import Watched, shown_of
 from unveil.data.samples import Samples
 from unveil.reports.drawings import Drawings, evenly
+from unveil.reports.portraits import portrayed
 from unveil.reports.worse import compare
 from unveil.tasks.bench import spread
 from unveil.tasks.cluster import kmeans
@@ -24,21 +25,22 @@ from unveil.tasks.embedded import Embedded, embed, frozen
 from unveil.tasks.linear import standardiser
 from unveil.training.measure import device
 
-POINTS, DRAWN, BANK, QUERIES, NEAR, VIEWED, INSIDE = 1500, 300, 4000, 6, 5, 4, 8
+POINTS, DRAWN, BANK, QUERIES, NEAR, VIEWED, INSIDE, PORTRAYED = 1500, 300, 4000, 6, 5, 4, 8, 4
 BYTES = 1_600_000  # of drawings in the map
 SIDE = 1000  # of the map
 CLUSTERS, COLOURS = 8, 10  # of the map: clusters where there are no classes, colours that can be told apart
 
 
 def pictures(run: Run) -> dict[str, Any]:
-    """``views``, ``drawings``, for encoders with tokens ``inside``, where the run was judged ``worse``, and where the encoder's
-    features are finite ``map`` and ``neighbours``."""
+    """``views``, ``drawings``, for kinds that draw in several ways ``portraits``, for encoders with tokens ``inside``, where the run was
+    judged ``worse``, and where the encoder's features are finite ``map`` and ``neighbours``."""
     learned, held = (run.parts.train, run.parts.test) if run.parts else (run.samples, run.samples)
     shown, bank = evenly(held, POINTS), evenly(learned, BANK)
     describe = frozen(run.encoder.to(device()))
     points, known = embed(shown, describe, device=device()), embed(bank, describe, device=device())
     drawings = Drawings(run.encoder.kind)
     made = {"views": _views(run, evenly(learned, VIEWED)), "drawings": drawings} | _inside(run, shown, drawings)
+    made |= portrayed(shown, _queries(shown.labels, len(shown), PORTRAYED).tolist(), drawings)
     if run.rows:
         made["worse"] = compare(run, drawings)
     if len(points) > 2 and points.features.isfinite().all() and known.features.isfinite().all():

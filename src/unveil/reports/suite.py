@@ -17,7 +17,8 @@ TITLES = {"attentive": "Attentive probe on local features", "partial": "Last blo
           "dense": "Labels of single tokens", "regression": "Regression",
           "cluster": "Clusters found without labels", "retrieve": "Retrieval", "calibration": "Calibration of the linear probe",
           "shift": "From known groups to new ones", "linear": "Linear probe", "network": "Whole network, trained on what is known",
-          "noisy-nodes": "Whole network, trained with noise on the places", "forest": "Random forest", "tenfold": "Folds over all samples"}
+          "noisy-nodes": "Whole network, trained with noise on the places", "forest": "Random forest", "tenfold": "Folds over all samples",
+          "subjects": "Each group left out once", "events": "Events in recordings", "forecast": "What comes next"}
 BESIDE = 2  # controls in a robustness chart
 
 
@@ -40,7 +41,8 @@ def robustness(held: Held) -> Markup | None:
     metric, protocol = (f"{row[name][:1].upper()}{row[name][1:]}" for name in ("metric", "protocol"))
     how = [f"{metric} on held-out samples that were made worse, from 1 (hardly) to 5 (as bad as it gets). "
            f"{protocol}. ", tag("b", "Orange", class_="ours"),
-           " is this encoder", also, "; all charts share one scale. Upright bars are 95% intervals."]
+           " is this encoder", also, "; all charts share one scale. Where below a "
+           "chart there are other figures than 1 to 5, they say how strong the corruption is. Upright bars are 95% intervals."]
     return section("robustness", "When the data get worse", how, whole, tag("div", charts, class_="multiples"))
 
 
@@ -54,11 +56,13 @@ def _severities(rows: Sequence[Held], kind: str, ways: Sequence[str], within: Se
                               dots=True, spans=[(row["low"], row["high"]) for row in found.values()]))
             told.append(f"{name}: " + ", ".join(f"{share(row['value'])} at {x}" for x, row in found.items()))
     ends = sorted({x for line in lines for x, _ in line.points})
-    below = [(x, "clean" if x == 0 else str(x)) for x in ends]
+    level = {row["at"]["severity"]: number(row["at"]["level"]) for row in rows if "level" in row["at"]}
+    below = [(x, "clean" if x == 0 else level.get(x, str(x))) for x in ends]
     shape = dict(height=260, left=6, wide=66, most=4) if large else {}
     chart = line_chart(lines, f"{kind.capitalize()}, by severity. {'; '.join(told)}", below=below, form=share, within=within, **shape)
     title = "Mean of all corruptions, by severity" if large else kind.capitalize()
-    return tag("figure", tag("h3", title), chart, class_="wide" if large else None)
+    what = next((row["at"]["levels in"] for row in rows if "levels in" in row["at"]), None)
+    return tag("figure", tag("h3", title, tag("span", what) if what else None), chart, class_="wide" if large else None)
 
 
 def further(held: Held) -> Markup | None:

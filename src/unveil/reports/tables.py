@@ -17,11 +17,12 @@ TASKS = {"linear": "Frozen features, linear probe", "network": "Whole network, t
 LADDER = ("linear", "few-shot", "curve")  # one probe at other label budgets
 COLUMNS = 5  # of a table, at most
 WAYS = {"encoder": "this encoder", "fine-tuned": "started from this encoder", "from scratch": "from scratch",
-        "statistics": "hand statistics", "raw + PCA": "raw values + PCA", "random init": "same network, untrained",
-        "features": "features"}
+        "statistics": "hand statistics", "MiniRocket": "MiniRocket features", "raw + PCA": "raw values + PCA",
+        "random init": "same network, untrained", "features": "features"}
 SHORT = {"random init": "untrained"}  # names at the end of a line, where they are not those of the rows
 CHART = {("linear", "encoder"): "main", ("network", "fine-tuned"): "main thin", ("network", "from scratch"): "other",
-         ("linear", "statistics"): "other", ("linear", "raw + PCA"): "faint", ("linear", "random init"): "faint"}
+         ("linear", "statistics"): "other", ("linear", "MiniRocket"): "other", ("linear", "raw + PCA"): "faint",
+         ("linear", "random init"): "faint"}
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ Held = Mapping[str, Any]
 LEARN, SCORE = 5_000, 5_000  # samples to learn from and to score on, at most
 PLACES, SHOWN = 12, 12  # rows and samples on the page
 LEVEL = 0.05
-PLAIN = {"statistics": lambda run: Way(run.encoder.kind.statistics), "raw + PCA": lambda run: Way(raw(run.parts.train, run.encoder.kind))}
+PLAIN = ("statistics", "raw + PCA", "MiniRocket")
 
 
 def compare(run: Run, drawings: Drawings) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def compare(run: Run, drawings: Drawings) -> dict[str, Any]:
         return {}
     parts = Split(*(evenly(side.subset(side.labels >= 0), most)
                     for side, most in ((run.parts.train, LEARN), (run.parts.test, SCORE))), run.parts.name)
-    ways = {"encoder": Way.frozen(run.encoder.to(device())), control: PLAIN[control](run)}
+    ways = {"encoder": Way.frozen(run.encoder.to(device())), control: _plain(run, control)}
     bench, test = Bench(parts, ways, run.encoder.kind, device=device()), parts.test
     ours, theirs = (_scores(bench, name) for name in ways)
     answer, other = ours.argmax(-1).numpy(), theirs.argmax(-1).numpy()
@@ -62,6 +62,12 @@ def _rival(rows: Sequence[Held]) -> str | None:
     """The plain control with the highest accuracy at the most labels."""
     found = [row for row in rows if (row["task"], row.get("metric", "accuracy")) == ("linear", "accuracy") and row["features"] in PLAIN]
     return max(found, key=lambda row: (row["labels"] is None, row["labels"] or 0, row["value"]))["features"] if found else None
+
+
+def _plain(run: Run, control: str) -> Way:
+    kind, train = run.encoder.kind, run.parts.train
+    made = {"statistics": lambda: kind.statistics, "raw + PCA": lambda: raw(train, kind)}
+    return Way(made[control]() if control in made else kind.fitted(train)[control])
 
 
 def _scores(bench: Bench, name: str) -> Tensor:

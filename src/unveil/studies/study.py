@@ -21,7 +21,7 @@ from unveil.controls import TASKS, judge_controls, judge_encoder
 from unveil.data.opening import open_records
 from unveil.data.options import Options
 from unveil.data.samples import Samples
-from unveil.data.split import Fold, Split, judgeable, split
+from unveil.data.split import Fold, GroupFold, Split, judgeable, split
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind
 from unveil.provenance import code_version, machine
@@ -38,6 +38,7 @@ from unveil.training.loop import definition
 _OPENED: dict[str, tuple[Kind, Samples]] = {}  # the last two data that a study opened
 OF_FOLD = ("split", "split_name", "seed", "code")  # what a row says once, not of every score
 
+FOLDS = {"-fold stratified": Fold, "-fold by group": GroupFold}
 
 @dataclass(frozen=True)
 class Study:
@@ -49,12 +50,15 @@ class Study:
         data: a built-in set, or a path.
         options: what is to be said of the data.
         arms: name -> ``method`` and settings by dotted name.
-        folds: groups to hold out, a list a fold; None is the source's own test part. "10-fold stratified" in YAML makes ten of samples.
+        folds: groups to hold out, a list a fold; None is the source's own test part. "10-fold stratified" in YAML makes ten of samples,
+            "8-fold by group" eight of whole groups, which of eight groups leaves each out once.
         budgets: labels a class; None is all.
         draws: repeats of few-label probes.
         seeds: how many.
         scale: of the recipes.
         labelled: training samples that probes may learn from, at most, evenly spaced; None for all.
+        judged: another set, read as ``data`` are, that encoders are judged on; ``folds`` are of it, and teaching sees of ``data`` what is
+            not its own test part. Empty for ``data``.
         taught_on: ``"train"``, or ``"all"``: teaching then sees the test samples too, without what is known of them.
         tasks: that judge, by name; empty for those that judge where nothing else is asked for.
         scratch: also train the network from scratch on the labels.
@@ -77,12 +81,13 @@ class Study:
     question: str
     data: str
     arms: dict[str, dict[str, Any]]
-    folds: tuple[tuple[int, ...] | Fold | None, ...] = (None,)
+    folds: tuple[tuple[int, ...] | Fold | GroupFold | None, ...] = (None,)
     budgets: tuple[int | None, ...] = (1, 5, 20, None)
     draws: int = 5
     seeds: int = 3
     scale: str = "small"
     labelled: int | None = None
+    judged: str = ""
     taught_on: Literal["train", "all"] = "train"
     tasks: tuple[str, ...] = ()
     scratch: bool = True
@@ -171,13 +176,14 @@ def _study(file, name: str, held: dict[str, Any]) -> Study:
     return study
 
 
-def _folds(file, given: Any) -> tuple[tuple[int, ...] | Fold | None, ...]:
-    """Lists of groups as they are, and ``"10-fold stratified"`` as ten folds of samples."""
+def _folds(file, given: Any) -> tuple[tuple[int, ...] | Fold | GroupFold | None, ...]:
+    """Lists of groups as they are, ``"10-fold stratified"`` as ten folds of samples, and ``"8-fold by group"`` as eight of whole groups."""
     if isinstance(given, str):
         number, rest = re.match(r"(\d*)(.*)", given).groups()
-        if rest != "-fold stratified" or int(number or 0) < 2:
-            raise Unusable(f"the study {file} has the folds {given!r}: lists of groups, or such as '10-fold stratified', are meant")
-        return tuple(Fold(place, int(number)) for place in range(int(number)))
+        if rest not in FOLDS or int(number or 0) < 2:
+            raise Unusable(f"the study {file} has the folds {given!r}: lists of groups, or such as '10-fold stratified' or "
+                           "'8-fold by group', are meant")
+        return tuple(FOLDS[rest](place, int(number)) for place in range(int(number)))
     return tuple(tuple(fold) if fold else None for fold in given)
 
 
@@ -249,7 +255,7 @@ def arm_definition(study: Study, arm: str, seed: int) -> str:
 def _unusual(study: Study) -> dict[str, Any]:
     """What has been asked for beyond the usual, which is in no definition."""
     usual = {field.name: field.default for field in fields(Study)}
-    return {name: value for name in ("taught_on", "tasks") if (value := getattr(study, name)) != usual[name]}
+    return {name: value for name in ("judged", "taught_on", "tasks") if (value := getattr(study, name)) != usual[name]}
 
 
 def _run_arm(study: Study, arm: str, seed: int, home: Path, show, say) -> dict[str, Any]:
@@ -297,11 +303,24 @@ def _data(study: Study, arm: str, say: Callable[[str], None]) -> tuple[Kind, Sam
     return _OPENED[asked]
 
 
+def _judged(study: Study, arm: str, kind: Kind, samples: Samples, say: Callable[[str], None]) -> Samples:
+    """What encoders are judged on, read as what they were taught on."""
+    if not study.judged:
+        return samples
+    asked = definition({"judged": study.judged, "kind": kind.fixed(samples)})
+    if asked not in _OPENED:
+        name, records = open_records(study.judged, options := Options(kind=kind.name), say)
+        recipe = _recipe(study, arm, 0, name)
+        reader = replace(recipe, kind=recipe.kind | kind.fixed(samples)).build_kind()
+        _OPENED[asked] = reader, opened(reader, records, options, say)
+    return _OPENED[asked][1]
+
+
 def _run_fold(study: Study, arm: str, seed: int, held, folder: Path, show, say) -> dict[str, Any]:
     done = folder / "fold.json"
     kind, samples = _data(study, arm, say)
-    parts = judgeable(split(samples, held).readable())
-    learned = parts.train
+    parts = judgeable(split(_judged(study, arm, kind, samples, say), held).readable())
+    learned = split(samples).readable().train if study.judged else parts.train
     if study.taught_on == "all" and kind.uses_labels:
         raise Unusable(f"the study {study.name} teaches on all samples, and what they say names the labels of those to score on")
     if study.taught_on == "all":
@@ -332,6 +351,7 @@ def _teach_and_judge(study: Study, recipe: Recipe, kind: Kind, parts: Split, lea
             "status": ending.status, "steps": ending.step, "findings": ending.findings,
             "figures": {k: round(v, 5) for k, v in last.items() if isinstance(v, float) and "/" in k},
             "encoder": scores[0]["encoder"],
+            **({"doubts": learned.doubts} if learned.doubts else {}),
             "scores": [{name: value for name, value in score.items() if name not in OF_FOLD} | _rounded(score) for score in scores]}
 
 

@@ -125,8 +125,11 @@ def judged(mean: float, low: float, high: float, smallest: float, level: bool = 
 
 
 def untestable(study: Study, rows: Rows, arm: str) -> str:
-    """Why nothing can be said of an arm here: it did not clearly beat its untaught network, or it was still learning. Else empty."""
+    """Why nothing can be said of an arm here: the data do not carry the claim, it did not clearly beat its untaught network, or it was
+    still learning. Else empty."""
     figure = study.figure
+    if doubts := [doubt for row in rows if row["arm"] == arm for fold in row["folds"] for doubt in fold.get("doubts", ())]:
+        return doubts[0]
     difference = paired(rows, (arm, figure, figure.taught), (arm, figure, figure.untaught), budget(study))
     gain, low, high = crossed(difference)
     if not low > 0:

@@ -14,7 +14,8 @@ from unveil.contracts import Count
 from unveil.data.order import stream
 from unveil.parts.schedules import warmup_cosine
 from unveil.randomness import Generator
-from unveil.tasks.bench import Bench, right
+from unveil.tasks.agreement import agreement
+from unveil.tasks.bench import Bench
 from unveil.tasks.linear import fold_of
 from unveil.tasks.local import Stored, has_tokens, passed, seen, store
 from unveil.tasks.result import Result
@@ -56,10 +57,11 @@ class Attentive(Task):
                 groups = None if part.groups is None else part.groups[held.at]
                 probes.append(self._probe(held, part.labels[held.at], groups, bench, FEW if each else None, number))
                 learned[each] = len(held.at)
-        scores, apart = iter(_scores(probes, bench, name)), "" if train.groups is None else ", groups whole"
+        answers, apart = iter(_answers(probes, bench, name)), "" if train.groups is None else ", groups whole"
         for each in bench.budgets:
-            mine = [next(scores) for _ in range(min(DRAWS, bench.repeats(each)))]
-            yield bench.result(name, name, mine, task=self.name, labels=each, n_train=learned[each], protocol=self._protocol(each, apart))
+            mine = [next(answers) for _ in range(min(DRAWS, bench.repeats(each)))]
+            yield from agreement(bench, name, name, mine, task=self.name, labels=each, n_train=learned[each],
+                                 protocol=self._protocol(each, apart))
 
     def _protocol(self, each: int | None, apart: str) -> str:
         how = "{:g}, decay {:g}".format(*FEW) if each else f"and decay of {len(GRID)} pairs the best on a fifth held out{apart}"
@@ -143,10 +145,10 @@ def _accuracy(probes: Probes, held: Stored, target: Tensor, at: np.ndarray, devi
 
 
 @torch.no_grad()
-def _scores(probes: list[tuple[Probes, Tensor, Tensor]], bench: Bench, name: str) -> list[np.ndarray]:
-    """Of each probe, what :func:`unveil.tasks.bench.right` says of the test samples, in one pass over them."""
+def _answers(probes: list[tuple[Probes, Tensor, Tensor]], bench: Bench, name: str) -> list[Tensor]:
+    """Of each probe the class of each test sample ``(n_test,)``, in one pass over them."""
     test, answers = bench.split.test, [[] for _ in probes]
     for _, found in passed(bench.ways[name].network, test, bench.device):
         for (probe, mean, std), told in zip(probes, answers, strict=True):
             told.append(probe((found.local.float() - mean) / std, seen(found))[0].argmax(-1).cpu())
-    return [right(torch.cat(told), test.labels) for told in answers]
+    return [torch.cat(told) for told in answers]

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from unveil.data.samples import Samples
 from unveil.tasks import numbers
+from unveil.tasks.agreement import agreement
 from unveil.tasks.bench import Bench, right
 from unveil.tasks.ranking import areas
 from unveil.tasks.result import Result
@@ -62,7 +63,7 @@ class Goal(Protocol):
 
 @dataclass(frozen=True)
 class Classes:
-    """A class: cross-entropy; accuracy and area under the ROC curve."""
+    """A class: cross-entropy; accuracy, balanced accuracy, kappa and area under the ROC curve."""
 
     outputs: int
     learned = "labels"
@@ -95,7 +96,7 @@ class Classes:
         return samples.labels
 
     def results(self, bench: Bench, features: str, way: str, answers: list[Tensor], each: int | None, **facts: Any) -> Iterator[Result]:
-        yield bench.result(features, way, [self.merit(answer, bench.split.test) for answer in answers], labels=each, **facts)
+        yield from agreement(bench, features, way, [answer.argmax(-1) for answer in answers], labels=each, **facts)
         yield from areas(bench, features, way, answers, labels=each, **facts)
 
 

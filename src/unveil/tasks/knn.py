@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unveil.contracts import Count, Positive
-from unveil.tasks.bench import Bench, right
+from unveil.tasks.agreement import agreement
+from unveil.tasks.bench import Bench
 from unveil.tasks.result import Result
 from unveil.tasks.task import Task
 
@@ -31,8 +32,8 @@ class KNN(Task):
         train, test = bench.sides(name)
         at = bench.labelled(None, 0)
         found = knn_predict(train.features[at], torch.as_tensor(train.labels[at]), test.features, bench.classes, self.k, self.temperature)
-        yield bench.result(name, name, [right(found, test.labels)], task=self.name, labels=None, n_train=len(at),
-                           protocol=f"{self.k} nearest by cosine after centring, votes exp(cosine / {self.temperature:g})")
+        yield from agreement(bench, name, name, [found], task=self.name, labels=None, n_train=len(at),
+                             protocol=f"{self.k} nearest by cosine after centring, votes exp(cosine / {self.temperature:g})")
 
 
 def knn_predict(train: Tensor, labels: Tensor, test: Tensor, classes: int, k: int = 20, temperature: float = 0.07) -> Tensor:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unveil.tasks.bench import Bench, right
+from unveil.tasks.agreement import agreement
+from unveil.tasks.bench import Bench
 from unveil.tasks.logistic import logistic
 from unveil.tasks.ranking import areas
 from unveil.tasks.result import Result
@@ -19,7 +20,8 @@ FEW, MANY = 0.1, 100  # C of a probe on up to so many labels a class, too few to
 
 
 class Linear(Task):
-    """Multinomial logistic regression on frozen features, at each label budget: accuracy, and the area under the ROC curve."""
+    """Multinomial logistic regression on frozen features, at each label budget: accuracy, balanced accuracy, kappa, and the area under
+    the ROC curve."""
 
     name = "linear"
 
@@ -33,12 +35,11 @@ class Linear(Task):
 
     def at(self, bench: Bench, name: str, budgets: Sequence[int | None], note: str = "") -> Iterator[Result]:
         """The results at budgets of labels a class; ``note`` goes into the protocol."""
-        labels = bench.split.test.labels
         for each in budgets:
-            scores = [right(predict(probe(bench, name, each, number)[None], bench.sides(name)[1].features)[0], labels)
-                      for number in range(bench.repeats(each))]
-            yield bench.result(name, name, scores, task=self.name, labels=each, n_train=len(bench.labelled(each, 0)),
-                               protocol=protocol(bench, each) + note)
+            answers = [predict(probe(bench, name, each, number)[None], bench.sides(name)[1].features)[0]
+                       for number in range(bench.repeats(each))]
+            yield from agreement(bench, name, name, answers, task=self.name, labels=each, n_train=len(bench.labelled(each, 0)),
+                                 protocol=protocol(bench, each) + note)
 
 
 def probe(bench: Bench, name: str, each: int | None = None, number: int = 0) -> Tensor:

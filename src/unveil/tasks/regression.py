@@ -57,17 +57,20 @@ def ridge(x: Tensor, y: Tensor, penalties: Tensor) -> Tensor:
 
     Args:
         x: ``(n, D)``.
-        y: ``(n,)``.
+        y: ``(n,)``, or several numbers ``(n, M)``.
         penalties: ``(R,)``, above 0.
 
     Returns:
-        ``(R, D + 1)``, the last entry b.
+        ``(R, D + 1)``, the last entry b; of several numbers ``(R, D + 1, M)``.
     """
-    mean, centre = x.mean(0), y.mean()
+    several = y.dim() > 1
+    y = y if several else y[:, None]
+    mean, centre = x.mean(0), y.mean(0)
     spectrum, basis = torch.linalg.eigh((x - mean).T @ (x - mean))
     turned = basis.T @ ((x - mean).T @ (y - centre))
-    w = (turned / (spectrum.clamp_min(0) + penalties[:, None])) @ basis.T
-    return torch.cat([w, (centre - w @ mean)[:, None]], 1)
+    w = basis @ (turned / (spectrum.clamp_min(0) + penalties[:, None])[..., None])
+    found = torch.cat([w, (centre - mean @ w)[:, None]], 1)
+    return found if several else found[..., 0]
 
 
 def fit(x: Tensor, y: np.ndarray, groups: np.ndarray | None, folds: int = 5) -> Tensor:

@@ -70,7 +70,7 @@ def _check_features(what: str, encoder: Encoder, batch: Batch) -> None:
     features = encoder(batch)
     assert features.pooled.shape == (len(batch), encoder.width), \
         f"{what}: pooled features are {tuple(features.pooled.shape)}, not (batch, width) = {(len(batch), encoder.width)}"
-    assert features.local.shape[-1] == encoder.width and features.pooled.isfinite().all(), f"{what}: local features are not of width"
+    assert features.local.shape[-1] == encoder.local_width and features.pooled.isfinite().all(), f"{what}: local features are not of width"
     assert torch.equal(features.pooled, encoder(batch).pooled), f"{what}: a second call answers otherwise: state survives a call"
     assert torch.equal(features.pooled, encoder.encode(encoder.embed(batch)).pooled), f"{what}: forward is not encode of embed"
 

@@ -109,6 +109,7 @@ def blank(spec: Spec, size: int) -> Batch:
     make = lambda *shape, dtype=torch.float32: torch.empty(*shape, dtype=dtype, device="meta")
     places = make(size, dtype=torch.int64)
     extras = {"text": make(size, spec.text, dtype=torch.int64)} if spec.text else {}
+    extras |= {"channel": make(size, spec.channels, dtype=torch.int64), "place": make(size, spec.channels, 3)} if spec.mixed else {}
     return Batch(make(size, spec.channels, *spec.shape), places, places, box=make(size, 2, len(spec.shape)), extras=extras)
 
 

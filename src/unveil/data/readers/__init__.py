@@ -7,4 +7,4 @@ A module whose paths differ in what they hold may also say ``kinds(path)``: whic
 says that kind in ``usual(path)``; it is taken where the user says none. ``read`` is told the kind in ``options.kind``.
 """
 
-TABLE = ["recordings", "pictures", "tudataset", "molecules", "structures", "networks", "tables", "series", "arrays", "shards", "hub"]
+TABLE = ["pictures", "recordings", "tudataset", "molecules", "structures", "networks", "tables", "series", "arrays", "shards", "hub"]

@@ -52,8 +52,8 @@ def read(path: Path, options: Options) -> Records:
     below = [Path(file).relative_to(path).parts[:-1] if path.is_dir() else () for file in files]
     parted = bool(below) and all(parts and parts[0].lower() in PARTS for parts in below)
     test = np.array([parted and parts[0].lower() in HELD_OUT for parts in below])
-    groups, notes = _groups(files, options)
-    labels = _labels(below, parted, path) if options.labels == "folders" else None
+    groups, notes = _groups(files, options) if options.groups != "folders" else (_folders(below, 0, path, "groups"), [])
+    labels = _folders(below, parted, path, "labels") if options.labels == "folders" else None
     return Records(files, lambda i: _opened(files[i], options), labels=labels, groups=groups, notes=notes,
                    test=test if test.any() and not test.all() else None)
 
@@ -65,17 +65,18 @@ def _opened(file: str, options: Options) -> Series:
         raise Unreadable(f"cannot be read: {(why.strerror or 'it is damaged').lower()}") from why
 
 
-def _labels(below: list[tuple[str, ...]], parted: bool, path: Path) -> np.ndarray:
+def _folders(below: list[tuple[str, ...]], parted: bool, path: Path, what: str) -> np.ndarray:
+    """The first folder below ``path`` that each file lies in, or the second one where the first says what is held out."""
     found = np.array([parts[parted] if len(parts) > parted else "" for parts in below])
     if not any(found):
-        raise Unusable(f"{path} has no sub-folders to take labels from: leave out --labels folders")
+        raise Unusable(f"{path} has no sub-folders to take {what} from: leave out --{what} folders")
     return found
 
 
 def _groups(files: list[str], options: Options) -> tuple[np.ndarray, list[str]]:
     """Subject of each file, and how they were found."""
     if options.groups not in (None, "files"):
-        raise Unusable(f"recordings have no column {options.groups!r}: their groups are subjects, or --groups files")
+        raise Unusable(f"recordings have no column {options.groups!r}: their groups are subjects, or --groups files or folders")
     if options.groups == "files":
         return np.array(files), []
     people, how = [], Counter()

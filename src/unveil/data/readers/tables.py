@@ -1,4 +1,4 @@
-"""CSV files whose rows follow one another in time: one file, or a folder of them, nested or not.
+"""Tables whose rows follow one another in time: CSV, also under gzip, and Parquet; one file, or a folder of them, nested or not.
 
 A record is a run of rows of one file, subject, recording and label without a gap in time, so that no window crosses any of these.
 """
@@ -23,6 +23,7 @@ from unveil.errors import Unusable
 
 NAME = "tables"
 KINDS = ("signal",)
+ENDINGS = {".csv", ".gz", ".parquet"}
 
 
 @dataclass
@@ -40,8 +41,14 @@ class Run:
 def detect(path: Path) -> str | None:
     """What is seen at ``path``, looking at names alone."""
     if path.is_file():
-        return "a CSV file" if path.suffix.lower() == ".csv" else None
-    return "a folder of CSV files" if next(walk(path, {".csv"}), None) else None
+        return f"a {_sort(str(path))} file" if _sort(str(path)) else None
+    return f"a folder of {_sort(first)} files" if (first := next(filter(_sort, walk(path, ENDINGS)), None)) else None
+
+
+def _sort(file: str) -> str:
+    """CSV or Parquet; empty where the name is of neither."""
+    name = file.lower()
+    return "Parquet" if name.endswith(".parquet") else "CSV" if name.endswith((".csv", ".csv.gz")) else ""
 
 
 def read(path: Path, options: Options) -> Records:
@@ -51,7 +58,7 @@ def read(path: Path, options: Options) -> Records:
         Unusable: where no file can be used, or there are no folders to take labels from.
     """
     beside = [file.resolve() for file in (options.label_file, options.target_file) if file]
-    files = [str(path)] if path.is_file() else [file for file in walk(path, {".csv"}) if Path(file).resolve() not in beside]
+    files = [str(path)] if path.is_file() else [file for file in filter(_sort, walk(path, ENDINGS)) if Path(file).resolve() not in beside]
     tables: dict[str, Table | Unreadable] = {}
     for file in files:
         try:
@@ -63,7 +70,7 @@ def read(path: Path, options: Options) -> Records:
     runs = [run for file, table in tables.items() for run in _runs(file, table, channels, rate)]
     if all(isinstance(run.held, Unreadable) for run in runs):
         first = f"; {runs[0].file}: {runs[0].held}" if runs else ""
-        raise Unusable(f"none of the {len(files)} CSV files in {path} can be used{first}")
+        raise Unusable(f"none of the {len(files)} {_sort(files[0])} files in {path} can be used{first}")
 
     def load(i: int) -> np.ndarray:
         if isinstance(runs[i].held, Unreadable):
@@ -73,6 +80,7 @@ def read(path: Path, options: Options) -> Records:
     labels = _folders(path, runs) if options.labels == "folders" else np.array([run.label for run in runs])
     names, targets = [run.name for run in runs], [run.target for run in runs]
     groups = np.array([run.file if options.groups == "files" else run.group for run in runs])
+    groups = _folders(path, runs, "groups") if options.groups == "folders" else groups
     return Records(names, load, layout="ct", labels=labels if any(labels) else None, rate=rate,
                    targets=numeric(targets, names, options.targets) if any(targets) else None,
                    groups=groups if len(set(groups)) > 1 else None, channels=channels, notes=_notes(good, channels, path))
@@ -119,11 +127,11 @@ def _misfit(table: Table, channels: list[str], rate: float | None) -> Unreadable
     return None
 
 
-def _folders(path: Path, runs: list[Run]) -> np.ndarray:
-    """The first folder below ``path`` that each run lies in, as its label."""
+def _folders(path: Path, runs: list[Run], what: str = "labels") -> np.ndarray:
+    """The first folder below ``path`` that each run lies in, as its label or group."""
     parts = [os.path.relpath(run.file, path).split(os.sep) for run in runs]
     if all(len(part) == 1 for part in parts):
-        raise Unusable(f"{path} has no sub-folders to take labels from: leave out --labels folders")
+        raise Unusable(f"{path} has no sub-folders to take {what} from: leave out --{what} folders")
     return np.array([part[0] if len(part) > 1 else "" for part in parts])
 
 

@@ -23,6 +23,8 @@ from unveil.kinds.graph.view import kept_nodes, other_features, without_edges
 from unveil.kinds.kind import Kind
 from unveil.randomness import Generator
 
+REAL = 0.8  # share of graphs with a hierarchy below which nothing can be said of methods that stand on one
+
 
 class Graph(Kind):
     """Graphs, such as molecules or networks of people: nodes with features, and edges that may have features.
@@ -72,9 +74,11 @@ class Graph(Kind):
         x = packed.values
         self.rest, self.spread = x.mean(0), x.std(0, correction=0)
         self.steps = torch.where((x == x.round()).all(0) | (self.spread == 0), 1.0, self.spread)
-        real = [f"{share:.0%} of the graphs have a coarser level {number} with at least 3 merges (ratio {self.ratio:g})"
+        real = [(share, f"{share:.0%} of the graphs have a coarser level {number} with at least 3 merges (ratio {self.ratio:g})")
                 for number, share in enumerate(shares(graphs, self.levels), 1)]
-        return Samples(packed, len(graphs), shape=(), channels=x.shape[1], axes=(), spacing=(), unit="", notes=[*notes, *real], **known)
+        doubts = [f"{said}, fewer than {REAL:.0%}" for share, said in real if share < REAL]
+        return Samples(packed, len(graphs), shape=(), channels=x.shape[1], axes=(), spacing=(), unit="",
+                       notes=[*notes, *(said for _, said in real)], doubts=doubts, **known)
 
     def fixed(self, samples: Samples) -> dict[str, object]:
         return {"levels": self.levels, "ratio": self.ratio, "code": self.code, "degrees": self.degrees}

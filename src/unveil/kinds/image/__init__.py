@@ -110,7 +110,7 @@ class Image(Kind):
             raise Unusable(f"none of the {len(records)} pictures is usable; {name}: {why}")
         return self.size or min(64, int(np.median(sides))), self.channels or channels.most_common(1)[0][0]
 
-    def spec(self) -> Spec | None:
+    def spec(self, channels: int | None = None) -> Spec | None:
         if self.size is None or self.channels is None:
             return None
         return Spec(self.channels, (self.size, self.size), ("y", "x"), (1.0, 1.0), "px", (0.0,) * self.channels, (1.0,) * self.channels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -10,18 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unveil.contracts import Batch, Count, NotNegative, Positive
+from unveil.contracts import Batch, Count, Index, NotNegative, Positive, Spec
 from unveil.data.processing import Processing, resampled
 from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
 from unveil.data.series import Series
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind, templates
-from unveil.kinds.signal import read
+from unveil.kinds.signal import describe, read
 from unveil.kinds.signal.captions import captioned, prompts, said_of
 from unveil.kinds.signal.corrupt import LEVELS, corrupted
-from unveil.kinds.signal.planted import montages, waves
-from unveil.kinds.signal.view import crop, present, varied
+from unveil.kinds.signal.draw import drawing, head, spectrogram
+from unveil.kinds.signal.kernels import Kernels
+from unveil.kinds.signal.movements import Movements, cropped
+from unveil.kinds.signal.planted import montages, movements, waves
+from unveil.kinds.signal.view import Rate, crop, fewer, present, varied
 from unveil.randomness import Generator
 
 
@@ -44,21 +48,32 @@ class Signal(Kind):
         rates: all recordings are brought to one rate (``"common"``), or keep theirs (``"native"``), which samples then say.
         captions: samples come with a text that says what is computed from their own values (``"signal"``), and also the name of their class
             (``"classes"``): methods that read it are then taught by labels.
+        movements: samples also have movement elements, of acceleration between its zero crossings (``"crossings"``), or as control its
+            pieces of equal length (``"chunks"``); see :mod:`.movements`. Such samples have no views but crops, and no corruptions.
+        accelerations: channels that movements are made of, from 0.
+        g: what one g is in these channels.
+        most: elements a sample, at most.
+        chunks: pieces an axis; None for as many as a sample has elements there on average.
 
     Attributes:
         rest: mean of each channel ``(C, 1)`` over the data that were opened last; None before, and then views lose no channel.
+        hertz: values a second of the data that were opened last; None before, and where it is unknown.
+        names: of their channels; None before, and where channels are mixed or have no names.
     """
 
     name = "signal"
     tiny = dict(window=64)
-    optional = {"montage": dict(montage="mixed"), "text": dict(captions="signal")}
+    optional = {"montage": dict(montage="mixed"), "text": dict(captions="signal"), "movements": dict(movements="crossings")}
     corruptions = tuple(LEVELS)
+    strengths = LEVELS
 
     def __init__(self, *, window: Count = 128, stride: Count | None = None, rate: Positive | None = None, triads: bool = False,
                  montage: Literal["auto", "same", "mixed"] = "auto", band: tuple[NotNegative, Positive] | None = None,
                  notch: Positive | None = None, reference: Literal["none", "average"] = "none",
                  scale: Literal["none", "deviation", "robust"] | None = None, short: Literal["leave", "pad"] = "leave",
-                 rates: Literal["common", "native"] = "common", captions: Literal["none", "signal", "classes"] = "none"):
+                 rates: Literal["common", "native"] = "common", captions: Literal["none", "signal", "classes"] = "none",
+                 movements: Literal["none", "crossings", "chunks"] = "none", accelerations: tuple[Index, ...] = (0, 1, 2),
+                 g: Positive = 1.0, most: Count = 192, chunks: Count | None = None):
         if band and band[0] >= band[1]:
             raise Unusable(f"kind.band is {band[0]:g} to {band[1]:g} Hz: the lower edge must be below the upper one")
         if rate and rates == "native":
@@ -66,11 +81,16 @@ class Signal(Kind):
         self.window, self.stride, self.rate, self.triads = window, stride or max(1, window // 4), rate, triads
         self.montage, self.band, self.notch, self.reference, self.scale = montage, band, notch, reference, scale
         self.short, self.rates, self.captions = short, rates, captions
+        self.movements, self.accelerations, self.g, self.most, self.chunks = movements, accelerations, g, most, chunks
+        if movements != "none":
+            self.corruptions, self.light = (), Kind.light | {"strength": 0.0}
         self.rest: Tensor | None = None
+        self.hertz, self.names = rate, None
 
     @property
     def offers(self) -> frozenset[str]:
-        return frozenset({"series", "montage" if self.montage == "mixed" else "grid"} | ({"text"} if self.captions != "none" else set()))
+        more = {"text": self.captions != "none", "movements": self.movements != "none"}
+        return frozenset({"series", "montage" if self.montage == "mixed" else "grid"} | {name for name, there in more.items() if there})
 
     @property
     def uses_labels(self) -> bool:
@@ -103,12 +123,14 @@ class Signal(Kind):
         labels, classes = encode_labels(records.labels)
         groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
         rate = self.rate or records.rate
+        self.hertz, self.names = rate, records.channels
         samples = Samples(
-            fetch, len(start), shape=(self.window,), channels=len(flat), axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
+            self._moving(fetch, pieces, start, rate), len(start), shape=(self.window,), channels=len(flat), axes=("t",),
+            spacing=(1.0 / rate if rate else 1.0,),
             unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
             targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source], group_names=people,
             test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
-            notes=records.notes)
+            notes=records.notes, cut=np.stack([source, start.numpy()], 1))
         return self._told(samples)
 
     def _told(self, samples: Samples) -> Samples:
@@ -135,7 +157,18 @@ class Signal(Kind):
         reading = read.Reading(self.window, self.stride, self.short == "pad", self.rates == "native", how)
         samples = read.samples(read.cut(loaded, records, reading, mixed), loaded, records, reading, mixed)
         self.rest = None if mixed else _means(samples)
+        self.hertz = 1.0 / samples.spacing[0] if samples.unit == "s" else None
+        self.names = None if mixed else next(iter(loaded.series.values())).channels
         return samples
+
+    def _moving(self, fetch, pieces: list[np.ndarray], start: Tensor, rate: float | None):
+        """``fetch``, with movement elements where they are asked for."""
+        if self.movements == "none":
+            return fetch
+        fetch = Movements(fetch, pieces, start, window=self.window, rate=rate, form=self.movements, axes=self.accelerations, most=self.most,
+                          g=self.g, each=self.chunks)
+        self.chunks = fetch.each
+        return fetch
 
     def _read(self, records: Records):
         """Reads all series, sets aside what has another number of channels, no window, or windows without a value."""
@@ -197,16 +230,30 @@ class Signal(Kind):
             return resampled(x, Processing(rate=self.rate).ratio(rate))[:, :len(at)]
         return np.stack([np.interp(at, np.arange(x.shape[1]), channel) for channel in x]).astype(np.float32)
 
+    def spec(self, channels: int | None = None) -> Spec | None:
+        if channels is None:
+            return None
+        return Spec(channels, (self.window,), ("t",), (1.0 / (self.rate or 1.0),), "s" if self.rate else "sample", (0.0,) * channels,
+                    (1.0,) * channels, mixed=self.montage == "mixed")
+
     def fixed(self, samples: Samples) -> dict[str, object]:
         return {"window": self.window, "rate": 1.0 / samples.spacing[0] if samples.unit == "s" else None,
                 "montage": "mixed" if samples.mixed else "same", "band": self.band, "notch": self.notch, "reference": self.reference,
                 "scale": self.scale or ("robust" if samples.mixed else "none"), "short": self.short, "rates": self.rates,
-                "captions": self.captions}
+                "captions": self.captions, "movements": self.movements, "accelerations": self.accelerations, "g": self.g, "most": self.most,
+                "chunks": self.chunks}
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:
         """Crops stretched to ``size`` times the window; then turned sensors, gains, offsets and noise, relative to the sample's
-        own deviation, and lost channels, which read as their mean over the data. A series has no exact symmetry."""
+        own deviation, and lost channels, which read as their mean over the data. A series has no exact symmetry.
+
+        Raises:
+            Unusable: where values of movement elements are to change.
+        """
+        if strength > 0 and self.movements != "none":
+            raise Unusable("samples with movement elements have no views with other values: use a method that hides parts of a sample, "
+                           "such as --method biopm, or --kind.movements none")
         return [self._one_view(batch, area, size, strength, generator) for _ in range(count)]
 
     def _one_view(self, batch: Batch, area, size: float, strength: float, generator: Generator) -> Batch:
@@ -215,43 +262,50 @@ class Signal(Kind):
         if area != (1.0, 1.0) or out != whole:
             share = generator.uniform(1, keys=keys, low=area[0], high=area[1])
             first = generator.uniform(1, keys=keys) * (1 - share)
-            batch = crop(batch, first, share, out)
+            extras = cropped(batch, first, share, out) if "elements" in batch.extras else batch.extras
+            batch = replace(crop(batch, first, share, out), extras=extras)
         if strength > 0:
             batch = replace(batch, values=present(batch, varied(batch.values, keys, strength, self.triads, self.rest, generator)))
+            batch = fewer(batch, strength, generator) if "channel" in batch.extras else batch
         return batch
 
-    def corrupted(self, batch: Batch, name: str, severity: int, generator: Generator) -> Tensor:
-        """Noise, a drifting baseline, wrong gains, lost channels, gaps, time that runs unevenly; see :mod:`.corrupt`."""
-        return present(batch, corrupted(batch, name, severity, self.rest, generator))
+    def _rate(self, batch: Batch) -> Rate:
+        """Values a second: of each sample where it says so."""
+        return batch.extras["rate"][:, None, None] if "rate" in batch.extras else self.hertz
+
+    def corrupted(self, batch: Batch, name: str, severity: int, generator: Generator) -> Tensor | Batch:
+        """Noise of four kinds, blinks, drift, gains, missing frequencies, lost channels, gaps, uneven time; see :mod:`.corrupt`."""
+        changed = corrupted(batch, name, severity, self._rate(batch), self.rest, generator)
+        return changed if isinstance(changed, Batch) else present(batch, changed)
 
     def says(self, batch: Batch) -> dict[str, Tensor]:
         """Trend, period, level, outliers and size of the channel that moves most, and which it is; see :mod:`.captions`."""
-        return said_of(batch, self.rate) if self.captions != "none" else {}
+        return said_of(batch, self.hertz) if self.captions != "none" else {}
 
     def prompts(self) -> dict[str, dict[str, Tensor]]:
         return prompts() if self.captions != "none" else {}
 
     def statistics(self, batch: Batch) -> Tensor:
-        """Mean, deviation, least, greatest and mean absolute difference of each channel."""
-        x = batch.values
-        return torch.cat([x.mean(-1), x.std(-1), x.amin(-1), x.amax(-1), x.diff(dim=-1).abs().mean(-1)], 1)
+        """Moments, shapes and band powers of each channel, see :mod:`.describe`."""
+        return describe.statistics(batch, self.hertz)
 
-    def draw(self, sample: Tensor) -> str:
-        values = sample.numpy()
-        height, width = 12 * len(values), 120
-        lines = []
-        for row, x in enumerate(values[:8]):
-            low, high = float(np.nanmin(x)), float(np.nanmax(x))
-            y = 12 * row + 11 - 10 * (x - low) / max(high - low, 1e-9)
-            points = " ".join(f"{i * width / max(len(x) - 1, 1):.1f},{v:.1f}" for i, v in enumerate(y))
-            lines.append(f'<polyline class="trace t{row % 3}" points="{points}"/>')
-        return f'<svg viewBox="0 0 {width} {min(height, 96)}" class="sample">{"".join(lines)}</svg>'
+    def fitted(self, samples: Samples) -> dict[str, Callable[[Batch], Tensor]]:
+        return {"MiniRocket": Kernels(samples, generator=Generator(0, "kernels"))}
+
+    def draw(self, sample: Tensor | Batch) -> str:
+        return drawing(sample, self.names)
+
+    def portraits(self, sample: Tensor | Batch) -> dict[str, str]:
+        made = {"power by time (across) and frequency (up)": spectrogram(sample), "power by electrode": head(sample)}
+        return {what: drawn for what, drawn in made.items() if drawn}
 
     def planted(self, count: int, generator: Generator) -> Samples:
         if self.montage == "mixed":
             return self._told(montages(count, self.window, generator))
         if self.captions != "none":
             return self._told(waves(count, self.window, generator))
+        if self.movements != "none":
+            return movements(count, self.window, self._moving, generator)
         values, label = templates((2, self.window), count, generator)
         return Samples(lambda ids: (values[ids], None), count, shape=(self.window,), channels=2, axes=("t",), spacing=(1.0,),
                        unit="sample", labels=label.numpy(), classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)
@@ -269,9 +323,12 @@ def _first(records: Records) -> np.ndarray | Series | None:
 
 def _means(samples: Samples) -> Tensor:
     """Mean of each channel ``(C, 1)`` over some windows."""
-    batch = samples.batch(samples.some())
-    weight = torch.ones_like(batch.values[:, :1]) if batch.valid is None else batch.valid[:, None].to(batch.values)
-    return ((batch.values * weight).sum((0, 2)) / weight.sum((0, 2)).clamp_min(1))[:, None]
+    total, count = torch.zeros(samples.channels, 1, dtype=torch.float64), 0.0
+    for part in samples.some().split(64):
+        batch = samples.batch(part)  # what is missing of it is 0
+        total += batch.values.double().sum((0, 2))[:, None]
+        count += batch.values[:, 0].numel() if batch.valid is None else int(batch.valid.sum())
+    return (total / max(count, 1.0)).float()
 
 
 def _channels_first(x: np.ndarray, layout: str | None) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Planted sets: recordings with mixed channels, and waves that a caption can tell apart."""
+"""Planted sets: recordings with mixed channels, waves that a caption can tell apart, and movements."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,8 +18,10 @@ MONTAGES = ((0, 1, 2, 3, 4, 5), (4, 2, 0, 3, -1, -1), (5, 1, 3, 0, 2, -1))
 
 
 def montages(count: int, window: int, generator: Generator) -> Samples:
-    """Four patterns over six electrodes, recorded by three montages that have six, four or five of them, in turn."""
+    """Four patterns over six electrodes, recorded by three montages that have six, four or five of them, in turn. As where recordings are
+    read, each channel is centred and scaled, or offsets and gains, which say nothing, would be what there is most to learn of a sample."""
     values, label = templates((6, window), count, generator)
+    values = (values - values.mean(-1, keepdim=True)) / values.std(-1, keepdim=True)
     angle = torch.arange(6) * (2 * math.pi / 6)
     places = torch.stack([angle.sin(), angle.cos(), torch.full_like(angle, 0.3)], 1)
     places[5] = 0.0
@@ -45,3 +48,34 @@ def waves(count: int, window: int, generator: Generator) -> Samples:
     values = torch.stack([draw(0.9, 1.1) * one, torch.zeros_like(one)], 1) + 0.3 * generator.normal(2, window, keys=keys)
     return Samples(lambda ids: (values[ids], None), count, shape=(window,), channels=2, axes=("t",), spacing=(1.0,), unit="sample",
                    labels=(keys % 4).numpy(), classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)
+
+
+RATE = 25.0  # values a second of planted movements
+BEND, BUMPS = (0.6, 1.7), (0.0, 0.8)  # of the four forms of a movement element
+
+
+def movements(count: int, window: int, moving: Callable, generator: Generator) -> Samples:
+    """Three axes of acceleration in g, each a row of elements that go up and down in turn, as long and as strong as chance has it. Their
+    form, early or late and with one bump or two, is that of the sample; beside it noise, and gravity in a direction that says nothing.
+
+    Args:
+        count: number of samples.
+        window: values of each.
+        moving: fetch, recordings, first values of windows and rate -> fetch with movement elements.
+        generator: of it all.
+    """
+    keys, most = torch.arange(count), window // 4
+    label = keys % 4
+    long = generator.uniform(3, most, keys=keys, low=10.0, high=18.0)  # values: half a second
+    begun = long.cumsum(-1) - long - 10 * generator.uniform(3, 1, keys=keys)
+    strong = generator.uniform(3, most, keys=keys, low=0.3, high=1.0) * torch.tensor([1.0, -1.0]).repeat(most)[:most]
+    share = (torch.arange(window)[:, None] - begun[..., None, :]) / long[..., None, :]  # (count, 3, window, most)
+    bend, bumps = (torch.tensor(pair)[which].view(-1, 1, 1, 1) for pair, which in ((BEND, label % 2), (BUMPS, label // 2)))
+    inside = share.clamp(0, 1)
+    form = (math.pi * inside**bend).sin() * (1 + bumps * (4 * math.pi * inside**bend).cos())
+    body = (form * strong[..., None, :]).sum(-1)
+    gravity = torch.nn.functional.normalize(generator.normal(3, 1, keys=keys), dim=1)
+    values = gravity + body + 0.03 * generator.normal(3, window, keys=keys)
+    fetch = moving(lambda ids: (values[ids], None), list(values.numpy()), window * keys, RATE)
+    return Samples(fetch, count, shape=(window,), channels=3, axes=("t",), spacing=(1 / RATE,), unit="s", labels=label.numpy(),
+                   classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)

@@ -279,7 +279,7 @@ def samples(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading,
         targets=None if records.targets is None else records.targets[source],
         dense=None if records.dense is None else _dense(cuts, loaded, records, reading), groups=groups[source], group_names=people,
         test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=loaded.faults,
-        notes=[*records.notes, *loaded.notes], mixed=mixed)
+        notes=[*records.notes, *loaded.notes], cut=np.stack([source, fetch.starts], 1), mixed=mixed)
 
 
 def _dense(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading) -> np.ndarray:

@@ -10,6 +10,8 @@ from torch import Tensor
 from unveil.contracts import Batch
 from unveil.randomness import Generator
 
+Rate = float | Tensor | None  # values a second: of all samples, or of each (B, 1, 1)
+
 
 def varied(x: Tensor, keys: Tensor, strength: float, triads: bool, rest: Tensor | None, generator: Generator) -> Tensor:
     """Series ``(B, C, T)`` of a turned sensor where ``triads``, with other gains, offsets and noise, and lost channels that read as
@@ -33,6 +35,25 @@ def present(batch: Batch, values: Tensor) -> Tensor:
     """``values (B, C, T)`` with 0 in channels that a sample of mixed channels does not have."""
     channel = batch.extras.get("channel")
     return values if channel is None else values * (channel >= 0)[..., None]
+
+
+def within(batch: Batch, values: Tensor) -> Tensor:
+    """``values (B, C, T)`` with 0 where the batch has none."""
+    return values if batch.valid is None else values * batch.valid[:, None]
+
+
+def lose(batch: Batch, lost: Tensor) -> Batch:
+    """Samples of mixed channels without those that are ``lost``, bool ``(B, C)``."""
+    kept = ~lost[..., None]
+    extras = batch.extras | {"channel": batch.extras["channel"].masked_fill(lost, -1), "place": batch.extras["place"] * kept}
+    return replace(batch, values=batch.values * kept, extras=extras)
+
+
+def fewer(batch: Batch, strength: float, generator: Generator) -> Batch:
+    """Samples of mixed channels that lose as many as :func:`varied` does, never the one that is drawn to stay."""
+    channel = batch.extras["channel"]
+    drawn = generator.uniform(channel.shape[1], keys=batch.keys).masked_fill(channel < 0, -1)
+    return lose(batch, (drawn < 0.03 * strength) & (drawn >= 0) & (drawn < drawn.amax(-1, keepdim=True)))
 
 
 def crop(batch: Batch, first: Tensor, share: Tensor, out: int) -> Batch:
