@@ -332,7 +332,7 @@ def test_kind_and_encoder_are_those_that_go_together():
     assert Cell(SimCLR, encoder=GIN).kind.offers >= GIN.reads and Cell(SimCLR, KIND).encoder is Transformer
     with pytest.raises(AssertionError, match="no kind has samples for an encoder that supports"):
         Cell(Impossible)
-    with pytest.raises(AssertionError, match=r"for GIN that reads .'edges'.: signal offers .'grid'."):
+    with pytest.raises(AssertionError, match=r"for GIN that reads .'edges'.: signal offers .'grid', 'series'."):
         Cell(SimCLR, KIND, GIN)
 
 

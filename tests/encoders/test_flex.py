@@ -99,3 +99,15 @@ def test_channels_and_patches_have_places_of_their_own():
     made, given = encoder(scale="data"), batch()
     assert not torch.allclose(made(given).pooled, made(replace(given, values=given.values.flip(1))).pooled, atol=1e-4)
     assert not torch.allclose(made(given).pooled, made(replace(given, values=given.values.roll(12, -1))).pooled, atol=1e-4)
+
+
+def test_the_first_channels_that_are_there_are_read():
+    given = batch()
+    channel = torch.tensor([[0, -1, 0], [-1, 0, 0], [0, 0, -1], [0, 0, 0], [-1, -1, 0]])
+    given = replace(given, values=given.values * (channel >= 0)[..., None], extras={"channel": channel})
+    few, two = encoder(channels=2), Flex(replace(SPEC, channels=2), **TINY).eval()
+    two.load_state_dict(few.state_dict())
+    at = torch.tensor([[0, 2], [1, 2], [0, 1], [0, 1], [2, 0]])
+    pick = lambda x: x.gather(1, at.view(5, 2, *[1] * (x.dim() - 2)).expand(-1, -1, *x.shape[2:]))
+    torch.testing.assert_close(few(given).pooled, two(replace(given, values=pick(given.values), extras={"channel": pick(channel)})).pooled)
+    assert few.embed(given).grid == (2, 8) and encoder(channels=2).embed(batch()).grid == (2, 8)

@@ -1,5 +1,6 @@
 """SLIP: its two losses against plain sums, what is kept, and what it asks for."""
 
+import json
 import math
 
 import pytest
@@ -122,6 +123,11 @@ def test_the_text_part_comes_back_from_a_saved_run(tmp_path):
     assert torch.equal(loaded.beside["text"].texts(text), run.encoder.beside["text"].texts(text))
     batch = CELL.batch(size=4)
     assert torch.equal(loaded.beside["text"].samples(loaded(batch)), run.encoder.beside["text"].samples(run.encoder(batch)))
+    config = tmp_path / "run" / "encoder" / "config.json"
+    said = config.read_text()
+    config.write_text(said.replace(json.loads(said)["words"], "of another version"))
+    assert not api.load(tmp_path / "run").beside, "words that had other numbers are read"
+    config.write_text(said)
     (tmp_path / "run" / "encoder" / "text.safetensors").unlink()
     with pytest.raises(Unusable, match=r"text\.safetensors"):
         api.load(tmp_path / "run")

@@ -71,6 +71,7 @@ class Flex(Encoder):
         heads: attention heads; a head has a multiple of 4 features.
         mlp_ratio: inner width of the embedding and of a block's network over D.
         dropout: in training, of embeddings, attention weights and what attention adds.
+        channels: of a sample that are read, at most: the first that are there; None reads all.
         scale: ``"own"`` divides each channel of a sample by the mean of its absolute values; ``"data"`` standardises by all data.
     """
 
@@ -80,12 +81,12 @@ class Flex(Encoder):
 
     def __init__(self, spec: Spec, *, base: Count = 16, sizes: tuple[Count, ...] = (4, 6, 8, 12, 16, 20, 25, 32, 64, 128),
                  patch: Count = 16, seconds: Positive | None = None, width: Count = 768, depth: Count = 12, heads: Count = 12,
-                 mlp_ratio: Positive = 4.0, dropout: Fraction = 0.1, scale: Literal["own", "data"] = "own"):
+                 mlp_ratio: Positive = 4.0, dropout: Fraction = 0.1, channels: Count | None = None, scale: Literal["own", "data"] = "own"):
         super().__init__()
         if width % (4 * heads):
             raise ValueError(f"heads must have a multiple of 4 features, width {width} over {heads} heads is not")
         self.spec, self.width, self.depth, self.heads = spec, width, depth, heads
-        self.sizes, self.patch, self.seconds, self.scale = tuple(sizes), patch, seconds, scale
+        self.sizes, self.patch, self.seconds, self.channels = tuple(sizes), patch, seconds, channels
         self.standardise = Standardise(spec) if scale == "data" else None
         self.embedding = FlexMLP(base, width, int(mlp_ratio * width), dropout)
         self.blocks = nn.ModuleList(GatedBlock(width, heads, mlp_ratio, dropout) for _ in range(depth))
@@ -107,13 +108,17 @@ class Flex(Encoder):
 
     def _scaled(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Values, 0 where they are missing, and the mask of those that are there, both ``(B, C, T)``."""
-        values = batch.values
+        values, channel = batch.values if self.standardise is None else self.standardise(batch), batch.extras.get("channel")
         mask = torch.ones_like(values) if batch.valid is None else batch.valid[:, None].to(values.dtype).expand_as(values)
-        if "channel" in batch.extras:
-            mask = mask * (batch.extras["channel"] >= 0)[..., None].to(values.dtype)
-        if self.standardise:
-            return self.standardise(batch) * mask, mask
+        if channel is not None:
+            mask = mask * (channel >= 0)[..., None].to(values.dtype)
+            if self.channels and self.channels < values.shape[1]:
+                first = (channel < 0).long().argsort(dim=1, stable=True)[:, :self.channels]
+                values, mask = take(values, first), take(mask, first)
+        values, mask = values[:, :self.channels], mask[:, :self.channels]
         values = values * mask
+        if self.standardise is not None:
+            return values, mask
         return values / (values.abs().sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp_min(1) + 1e-6), mask
 
     def _patches(self, values: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:

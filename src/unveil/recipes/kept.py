@@ -15,7 +15,9 @@ from torch import nn
 from unveil import __version__
 from unveil.contracts import Encoder, Spec
 from unveil.errors import Unusable
+from unveil.kinds.kind import Kind
 from unveil.parts.distributed import helper, whole
+from unveil.provenance import fingerprint
 from unveil.recipes.check import checked, find
 from unveil.recipes.recipe import Recipe, build, build_encoder
 from unveil.training.checkpoint import write_atomic
@@ -26,7 +28,7 @@ def save_encoder(folder: Path, encoder: Encoder, recipe: Recipe, beside: Mapping
     does, and where weights are in shards all must call this."""
     facts = {"unveil": __version__, "kind": recipe.kind, "encoder": recipe.encoder, "spec": encoder.spec.to_json(),
              "method": recipe.method, "seed": recipe.seed}
-    facts |= {"beside": sorted(beside)} if beside else {}
+    facts |= {"beside": sorted(beside), "words": _words(recipe.build_kind())} if beside else {}
     files = {name: {key: whole(x.detach()).cpu().contiguous() for key, x in part.state_dict().items()}
              for name, part in {"model": encoder, **beside}.items()}
     if helper():
@@ -37,7 +39,8 @@ def save_encoder(folder: Path, encoder: Encoder, recipe: Recipe, beside: Mapping
 
 
 def load_encoder(folder: str | Path) -> Encoder:
-    """A kept encoder in evaluation mode, with the kind that reads its data as ``encoder.kind``, and what was kept beside it.
+    """A kept encoder in evaluation mode, with the kind that reads its data as ``encoder.kind``, and what was kept beside it, unless words
+    had other numbers then: it would read them wrongly.
 
     Args:
         folder: of a run, or of an encoder.
@@ -58,9 +61,14 @@ def load_encoder(folder: str | Path) -> Encoder:
     except (TypeError, RuntimeError, ArithmeticError, LookupError, MemoryError) as why:  # right alone, of a network that cannot be
         raise Unusable(_other(folder / "config.json", why)) from why
     fill(encoder, tensors, str(folder))
-    if facts.get("beside"):
+    if facts.get("beside") and facts.get("words") == _words(encoder.kind):
         encoder.beside = _beside(folder, facts, encoder)
     return encoder.eval()
+
+
+def _words(kind: Kind) -> str:
+    """Fingerprint of the numbers that a kind's words have."""
+    return fingerprint({f"{name}: {value}": texts for name, values in kind.prompts().items() for value, texts in values.items()})
 
 
 def _beside(folder: Path, facts: dict[str, Any], encoder: Encoder) -> dict[str, nn.Module]:

@@ -25,7 +25,7 @@ class _Asked(Task):
     def lacks(self, bench: Bench, name: str) -> str:
         network = bench.ways[name].network
         if network is None or "text" not in network.beside:
-            return "an encoder with a text part that was kept beside it"
+            return "an encoder with a text part that was kept beside it, of the words of this version"
         return "" if bench.split.test.text else "samples with captions, see unveil list " + bench.kind.name
 
     @torch.no_grad()
