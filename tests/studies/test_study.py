@@ -230,3 +230,17 @@ def test_a_study_that_is_killed_leaves_no_process_behind(started):
     study, workers = started
     study.kill()
     assert len(workers) == 2 and all(map(gone, workers))
+
+
+def test_a_set_of_its_own_judges_what_another_taught(place):
+    """Recordings have two windows: 32 teach, less those held out, and of 48 others 12 are scored and 36 learned from."""
+    np.savez(place / "other.npz", x=series(48), y=np.array(["still", "swings"] * 24), groups=np.arange(48) // 4)
+    said, found = [], {}
+    for name, more in (("own", {}), ("apart", {"judged": str(place / "other.npz")})):
+        study = load_study(written(place, name, seeds=1, claim="", over=[], folds=[[0, 1, 2]], **more))
+        row, = run_study(study, arms=["hot"], results=place / "rows", runs=place / "runs", say=said.append)
+        told, = {(score["n_train"], score["n_test"]) for score in row["folds"][0]["scores"]
+                 if score["task"] == "linear" and not score["labels"]}
+        taught = next(sentence for sentence in said[::-1] if "teaching on" in sentence)
+        found[name] = *told, int(taught.split("teaching on ")[1].split()[0])
+    assert found == {"own": (40, 24, 40), "apart": (72, 24, 48)}

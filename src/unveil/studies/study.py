@@ -309,7 +309,7 @@ def _judged(study: Study, arm: str, kind: Kind, samples: Samples, say: Callable[
         return samples
     asked = definition({"judged": study.judged, "kind": kind.fixed(samples)})
     if asked not in _OPENED:
-        name, records = open_records(study.judged, options := Options(kind=kind.name), say)
+        name, records = open_records(study.judged, options := Options(**study.options | {"kind": kind.name}), say)
         recipe = _recipe(study, arm, 0, name)
         reader = replace(recipe, kind=recipe.kind | kind.fixed(samples)).build_kind()
         _OPENED[asked] = reader, opened(reader, records, options, say)
