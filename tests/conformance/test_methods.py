@@ -28,8 +28,6 @@ CELLS = list(SETTINGS)
 HOMES = {case[0]: case for case in [*CELLS[::-1], *(case for case in CELLS[::-1] if case[2] == HOME)]}
 TWINS = [(*case, twin) for method, case in HOMES.items() for twin in find("method", method).twins]
 KNOWN: dict[tuple[str, ...], str] = {
-    ("laya", "montage", "signal", ""): "0.53 -> 0.28, 0.62 -> 0.58, 0.28 -> 0.70: gain 0.045 is 0.2 standard errors; why is not "
-    "known: masked values do teach this network on this set (0.53 -> 0.83, 0.62 -> 0.82, 0.28 -> 0.43)",
     ("dino", "conv", "image", ""): "0.55 -> 1.00, 0.81 -> 0.91, 0.69 -> 0.89: gain 0.253 is 2.5 standard errors, seeds start too far apart",
     ("graph-jepa", "hierarchical", "graph", ""): "0.64 -> 0.75, 0.65 -> 0.70, 0.72 -> 0.73: gain 0.052 is 1.5 standard errors"}
 

@@ -45,9 +45,9 @@ class Laya(Method):
         target: the projected features; or as controls, without projector and SIGReg, the mixed channels of the hidden places, normalised
             token by token, or the values of every channel there (a masked autoencoder with the same network, masks and predictor).
         normalise: values that are asked for are normalised patch by patch.
-        stop: where gradient ends on the side of the target.
-        statistics: of the projector's batch norms, over the pooled features and both passes' tokens at once, or of each apart. Apart, what
-            hardly differs between samples is made to differ for SIGReg, while tokens, whose places differ more, stay all the same.
+        stop: where gradient ends on the side of the target. Before the projector, as is written of the paper, the projector itself may make
+            targets all alike; in small runs here only an end after it has taught.
+        statistics: of the projector's batch norms, of pooled features and of each pass's tokens apart, or over all of them at once.
         asked: the hidden stretches. As broken twin what is seen, which need only be copied.
     """
 
@@ -56,7 +56,7 @@ class Laya(Method):
     needs = frozenset({"keep", "tokens", "channels"})
     twins = {"no SIGReg": dict(weight=0.0)}
     per_batch = {"weight": 512}
-    tiny = dict(weight=0.2, stop="after projector", length=(2, 4), hidden=64, projection=16, slices=64, predictor_width=32,
+    tiny = dict(weight=0.05, stop="after projector", length=(2, 4), hidden=64, projection=8, slices=64, predictor_width=32,
                 predictor_depth=1, predictor_heads=2)
 
     def __init__(self, encoder: Encoder, *, weight: NotNegative = 0.05, overlap: NotNegative = 1.0, share: Fraction = 0.6,
@@ -64,7 +64,7 @@ class Laya(Method):
                  knots: Count = 17, limit: Positive = 3.0, predictor_width: Count = 128, predictor_depth: Count = 4,
                  predictor_heads: Count = 4, target: Literal["latent", "tokens", "signal"] = "latent", normalise: bool = False,
                  stop: Literal["before projector", "after projector", "none"] = "before projector",
-                 statistics: Literal["joint", "apart"] = "joint",
+                 statistics: Literal["apart", "joint"] = "apart",
                  asked: Literal["hidden", "seen"] = "hidden"):
         super().__init__(encoder)
         self.weight, self.overlap, self.share, self.length = weight, overlap, share, length
