@@ -12,7 +12,9 @@ import unveil
 from tasks.planted import Patches, halves, series
 from unveil import api
 from unveil.cli import main
+from unveil.contracts import Spec
 from unveil.data.options import Options
+from unveil.encoders.tubelets import Tubelets
 from unveil.errors import Unusable
 from unveil.kinds.signal import Signal
 from unveil.tasks.bench import Bench, Way
@@ -106,6 +108,11 @@ def test_what_a_task_lacks():
     held = bench(values, labels)
     held.ways = {"plain": Way(lambda batch: batch.values.flatten(1))}
     assert Dense().lacks(held, "plain") == "a network with local features"
+    x = np.zeros((20, 2, 40), np.float32)
+    framed = Tubelets(Spec(2, (40,), ("t",), (1.0,), "sample", (0.0,) * 2, (1.0,) * 2), frame=16, hop=8, frames=4, patch=(1, 1, 8), width=24,
+                      depth=1, heads=2)
+    held = Bench(halves(series(x, dense=np.arange(800).reshape(20, 40) % 2)), {"film": Way.frozen(framed)}, budgets=(None,))
+    assert "not of frames cut from it" in Dense().lacks(held, "film")
 
 
 def test_labels_of_places_are_cut_and_scaled_like_the_values():

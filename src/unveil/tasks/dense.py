@@ -43,7 +43,12 @@ class Dense(Task):
             return "labels of places of two classes at least, an array called dense"
         if (most := max(high for _, high in found)) >= MOST:
             return f"class numbers of places below {MOST}, not {most} (below 0 where unlabelled)"
-        return "" if has_tokens(bench.ways[name]) else "a network with local features"
+        if not has_tokens(bench.ways[name]):
+            return "a network with local features"
+        network = bench.ways[name].network
+        patch = getattr(network, "patch", None)
+        framed = isinstance(patch, tuple) and len(patch) != len(network.spec.shape)
+        return "a network whose tokens lie along the axes of a sample, not of frames cut from it" if framed else ""
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
         yield from self._results(bench, name, name, "standardised local features", lambda found: found.local)
