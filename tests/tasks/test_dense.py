@@ -109,8 +109,8 @@ def test_what_a_task_lacks():
     held.ways = {"plain": Way(lambda batch: batch.values.flatten(1))}
     assert Dense().lacks(held, "plain") == "a network with local features"
     x = np.zeros((20, 2, 40), np.float32)
-    framed = Tubelets(Spec(2, (40,), ("t",), (1.0,), "sample", (0.0,) * 2, (1.0,) * 2), frame=16, hop=8, frames=4, patch=(1, 1, 8), width=24,
-                      depth=1, heads=2)
+    framed = Tubelets(Spec(2, (40,), ("t",), (1.0,), "sample", (0.0,) * 2, (1.0,) * 2), frame=16, hop=8, frames=4, patch=(1, 1, 8),
+                      width=24, depth=1, heads=2)
     held = Bench(halves(series(x, dense=np.arange(800).reshape(20, 40) % 2)), {"film": Way.frozen(framed)}, budgets=(None,))
     assert "not of frames cut from it" in Dense().lacks(held, "film")
 
