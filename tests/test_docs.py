@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from recorded import folder as eeg
 from tiny import photos, recordings
 from unveil import methods
 from unveil.cli import main, parser
@@ -53,6 +54,7 @@ def home(tmp_path_factory):
     for name in ("photos", "labelled"):
         photos(folder / name)
     recordings(folder / "recordings", rows=400)
+    eeg(folder / "eeg")
     labels = np.arange(40) % 2
     np.savez(folder / "features.npz", x=np.random.default_rng(0).normal(size=(40, 5)) + labels[:, None])
     (folder / "molecules.smi").write_text("".join(f"{'C' * (1 + i % 7)}{end}\n" for i in range(20) for end in ("O", "N", "Cl")))
@@ -73,7 +75,7 @@ def here(home, monkeypatch):
 def tiny(given) -> list[str]:
     """Settings, after those of a page, that make a command of ``unveil pretrain`` tiny."""
     kind = given.kind or (builtin.TABLE[given.data].kind if given.data in builtin.TABLE else None)
-    kind = kind or {"recordings/": "signal", "molecules.smi": "graph", "structures/": "atoms"}.get(given.data, "image")
+    kind = kind or {"recordings/": "signal", "eeg/": "signal", "molecules.smi": "graph", "structures/": "atoms"}.get(given.data, "image")
     method = given.method or find("kind", kind).method
     encoder = given.encoder or from_file(method, kind, "small")["encoder"]["name"]
     known = {"kind": find("kind", kind), "encoder": find("encoder", encoder), "method": find("method", method), "train": Training}
