@@ -165,7 +165,7 @@ def claims_table(results: Path) -> list[str]:
     for study in map(load_study, study_names()):
         rows = rows_of(results, study.name)
         if study.claim and not _missing(study, rows) and (found := verdicts(study, rows)):
-            ours = " (our reconstruction)" if find("method", study.arms[study.arm]["method"]).style else ""
+            ours = " (our reconstruction)" if find("method", (study.settings | study.arms[study.arm])["method"]).style else ""
             parts = "; ".join(f"{verdict.about}: {verdict.word}" for verdict in found)
             lines.append(f"| {study.claim} | `{study.name}` | **{overall(found)}**{ours} | {parts} |")
     return lines if len(lines) > 2 else []
