@@ -85,7 +85,7 @@ def test_a_tone_is_a_line_at_its_frequency(hertz):
 def test_a_sample_is_too_short_for_a_spectrogram():
     assert spectrogram(torch.zeros(2, 20)) == "" and spectrogram(torch.zeros(2, 64)).startswith("<img")
     nothing = mixed()
-    assert spectrogram(replace(nothing, extras={"channel": torch.full((1, 6), -1), "place": torch.zeros(1, 6, 3)})) == ""
+    assert spectrogram(replace(nothing, extras={"channel": torch.full((1, 7), -1), "place": torch.zeros(1, 7, 3)})) == ""
 
 
 def test_electrodes_lie_where_the_head_has_them_and_grow_with_power():

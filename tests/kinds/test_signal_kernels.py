@@ -90,7 +90,7 @@ def test_few_rows_at_a_time_are_all_at_once(monkeypatch):
     shares = whole(batch)
     whole.rows = 3
     torch.testing.assert_close(whole(batch), shares)
-    monkeypatch.setattr(kernels, "AT_ONCE", 84 * 40 * 6 * 3)
+    monkeypatch.setattr(kernels, "AT_ONCE", 84 * 40 * samples.channels * 3)
     assert made(samples).rows == 3
 
 

@@ -45,7 +45,7 @@ def test_loss_is_the_sum_of_its_terms(cell, stop):
     project = lambda x: method.project(x.flatten(0, -2)).view(*x.shape[:-1], -1)
     goal = project(torch.stack([local[places] for local, places in zip(whole.local, at)]))
     answer = method.predictor(project(seen.local), masks.context, at, tokens.grid)
-    gaussian = sigreg(project(whole.local.mean(1)), step.generator("slices").normal(16, 64))
+    gaussian = sigreg(project(whole.local.mean(1)), step.generator("slices").normal(8, 64))
     torch.testing.assert_close(out.loss, (answer - goal).square().mean() + 0.3 * gaussian + 0.7 * query_overlap(tokens.mixing))
 
 
@@ -56,7 +56,7 @@ def test_gradient_ends_where_it_is_said_to(cell):
         method = cell.build(stop=stop, weight=0.0, overlap=0.0, statistics="apart").train()
         for p in method.predictor.parameters():
             p.data.zero_()
-        method.predictor.forward = lambda seen, seen_at, asked_at, grid: torch.zeros(*asked_at.shape, 16)
+        method.predictor.forward = lambda seen, seen_at, asked_at, grid: torch.zeros(*asked_at.shape, 8)
         loss = method(cell.batch(), cell.step()).loss
         found[stop] = [grads(part, loss) > 0 if loss.requires_grad else False for part in (method.encoder.blocks, method.project)]
     assert found == {"before projector": [False, True], "after projector": [False, False], "none": [True, True]}
@@ -81,7 +81,7 @@ def test_signal_is_asked_of_present_channels_alone(cell):
     answer = method.predictor(method.encoder.encode(tokens, keep=masks.context).local, masks.context, masks.targets[:, 0], tokens.grid)
     said, error = method.decoder(answer, batch), []
     for sample, places in enumerate(masks.targets[:, 0]):
-        for channel in range(6):
+        for channel in range(batch.values.shape[1]):
             if batch.extras["channel"][sample, channel] >= 0:
                 values = batch.values[sample, channel].view(16, 4)[places]
                 error.append((said[sample, :, channel] - values).square())

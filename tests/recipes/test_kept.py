@@ -50,7 +50,7 @@ def test_the_folder_holds_safetensors_and_json_alone(run):
     assert {file.name for file in (run.folder / "encoder").iterdir()} == {"model.safetensors", "config.json"}
     facts = json.loads((run.folder / "encoder" / "config.json").read_text())
     assert facts["unveil"] == unveil.__version__
-    assert facts["encoder"] == run.recipe.encoder and facts["kind"] == run.recipe.kind
+    assert facts["encoder"] == run.recipe.encoder and facts["kind"] == json.loads(json.dumps(run.recipe.kind))
     weights = load_file(run.folder / "encoder" / "model.safetensors")
     assert weights.keys() == run.encoder.state_dict().keys()
     pickles = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}

@@ -32,7 +32,7 @@ def test_every_part_of_every_file_resolves(method, kind, part):
     assert part in SCALES
     recipe = resolve(method, kind, scale=part)
     held = HELD[f"{method}.{kind}.yaml"][part]
-    assert set(held) <= {"kind", "encoder", "method", "train"} | ({"samples", "rows"} if part == "published" else set())
+    assert set(held) <= {"kind", "encoder", "method", "train"} | ({"samples", "rows", "channels"} if part == "published" else set())
     for section, found in (("encoder", recipe.encoder), ("method", recipe.method), ("train", recipe.train)):
         for key, value in held.get(section, {}).items():
             assert found[key] == (tuple(value) if isinstance(value, list) else value), f"{section}.{key}"
