@@ -22,8 +22,9 @@ Tasks = Sequence[str | Task] | Literal["all"]
 
 
 def named(tasks: Tasks | None) -> list[Task]:
-    """Tasks by name, with their default settings, or as they are; :data:`TASKS` for None."""
-    tasks = names("task") if tasks == "all" else TASKS if tasks is None else tasks
+    """Tasks by name, with their default settings, or as they are; :data:`TASKS` for None. What says the same as another task in a form for
+    studies is not among "all"."""
+    tasks = [name for name in names("task") if not find("task", name).again] if tasks == "all" else TASKS if tasks is None else tasks
     return [find("task", task)() if isinstance(task, str) else task for task in tasks]
 
 

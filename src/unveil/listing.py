@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import platform
+from textwrap import fill
 from typing import Any
 
 import torch
@@ -85,7 +86,7 @@ def _matrix(rows: list[dict[str, Any]], console: Console) -> None:
         table.add_row(f"[bold]{row['name']}[/]", *cells)
     console.print(table)
     if notes:
-        console.print(f"  * with {', '.join(dict.fromkeys(notes))}")
+        console.print(fill(f"* with {', '.join(dict.fromkeys(notes))}", 78, initial_indent="  ", subsequent_indent="    "))
 
 
 def _settings(section: str, name: str, console: Console, as_json: bool) -> None:

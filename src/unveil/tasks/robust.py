@@ -83,6 +83,7 @@ class Worsened(Robust):
     """
 
     name = "worsened"
+    again = True
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
         score = self._scores(bench, name)

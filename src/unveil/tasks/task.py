@@ -14,9 +14,11 @@ class Task:
 
     Attributes:
         name: as in ``--tasks``.
+        again: says what another task says, in a form that studies can judge by; only where it is named.
     """
 
     name: ClassVar[str]
+    again: ClassVar[bool] = False
 
     def lacks(self, bench: Bench, name: str) -> str:
         """What the data or the way do not have that this task needs, in words; empty where it can judge."""
