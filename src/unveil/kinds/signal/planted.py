@@ -14,7 +14,7 @@ from unveil.kinds.kind import templates
 from unveil.randomness import Generator
 
 # Six electrodes around the head in the order of each montage, with an empty row somewhere; the place of the last is unknown. All have the
-# same ones: with others in each, which montage it is would be a second factor, that some methods learn instead (benchmarks/montages.py).
+# same ones: with others in each, which montage it is would be a second factor, and Laya gains less of the first (benchmarks/montages.py).
 MONTAGES = ((0, 1, 2, 3, 4, 5, -1), (4, -1, 2, 0, 3, 5, 1), (-1, 5, 1, 3, 0, 4, 2))
 
 
