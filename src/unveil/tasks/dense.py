@@ -45,9 +45,8 @@ class Dense(Task):
             return f"class numbers of places below {MOST}, not {most} (below 0 where unlabelled)"
         if not has_tokens(bench.ways[name]):
             return "a network with local features"
-        network = bench.ways[name].network
-        patch = getattr(network, "patch", None)
-        framed = isinstance(patch, tuple) and len(patch) != len(network.spec.shape)
+        patch = getattr(bench.ways[name].network, "patch", None)
+        framed = isinstance(patch, tuple) and len(patch) != len(bench.split.train.shape)
         return "a network whose tokens lie along the axes of a sample, not of frames cut from it" if framed else ""
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
