@@ -14,7 +14,7 @@ from unveil.studies.verdict import as_table, differences, overall, verdicts
 from unveil.training.checkpoint import write_json
 from unveil.wording import escape
 
-PLAIN = ("random init", "raw + PCA", "statistics")
+PLAIN = ("random init", "raw + PCA", "statistics", "MiniRocket")
 
 
 def probes(study: Study) -> list[tuple[str, str]]:
