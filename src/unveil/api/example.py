@@ -14,8 +14,7 @@ from unveil.randomness import Generator
 
 def example(kind: Kind, spec: Spec, count: int) -> Batch:
     """Samples with the data's mean and deviation: smooth patterns on a grid, and of mixed channels some that are not there, of known and of
-    unknown place; of packed kinds their planted samples, whose rows and edges
-    have as many values as the spec says."""
+    unknown place; of packed kinds their planted samples, whose rows and edges have as many values as the spec says."""
     generator = Generator("export")
     if not spec.packed:
         mean, std = (torch.tensor(part).view(-1, *[1] * len(spec.shape)) for part in (spec.mean, spec.std))

@@ -14,8 +14,8 @@ from unveil.randomness import Generator
 
 
 @dataclass(frozen=True)
-class Fold:
-    """One of several folds that hold every labelled sample out once, each with its share of every class.
+class _OneOf:
+    """One of several folds.
 
     Attributes:
         number: of the fold, from 0.
@@ -28,19 +28,12 @@ class Fold:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class GroupFold:
-    """One of several folds of whole groups that hold every group out once; as many folds as groups leave one out at a time.
+class Fold(_OneOf):
+    """One of several folds that hold every labelled sample out once, each with its share of every class."""
 
-    Attributes:
-        number: of the fold, from 0.
-        count: of folds.
-        seed: of the choice.
-    """
 
-    number: int
-    count: int
-    seed: int = 0
+class GroupFold(_OneOf):
+    """One of several folds of whole groups that hold every group out once; as many folds as groups leave one out at a time."""
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ from unveil.training.loop import definition
 
 _OPENED: dict[str, tuple[Kind, Samples]] = {}  # the last two data that a study opened
 OF_FOLD = ("split", "split_name", "seed", "code")  # what a row says once, not of every score
+FOLDS = {"-fold stratified": Fold, "-fold by group": GroupFold}  # behind their number, in the file of a study
 
-FOLDS = {"-fold stratified": Fold, "-fold by group": GroupFold}
 
 @dataclass(frozen=True)
 class Study:
