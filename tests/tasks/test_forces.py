@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,9 +101,10 @@ def test_vectors_that_do_not_turn_say_less():
     assert found["untaught", "MAE"]["value"] > 0.9 * found["no force", "MAE"]["value"]
 
 
-def test_weights_are_those_of_least_squares():
+@pytest.mark.parametrize("forces", [None, shuffled()], ids=["true", "shuffled"])
+def test_weights_are_those_of_least_squares(forces):
     """As by solving the whole of it at every penalty, with errors over the same folds summed up by hand."""
-    _, samples = metals()
+    _, samples = metals(forces)
     net, at = network(samples), torch.arange(len(samples))
     vectors, forces = net.eval()(samples.batch(at)).vectors.double().detach(), samples.forces_on(at).double()
     x, y = vectors.flatten(0, 1).numpy(), forces.flatten().numpy()
@@ -162,11 +164,12 @@ def test_damaged_forces_are_unknown_and_their_cluster_stays(why):
 
 
 def test_forces_stay_with_their_cluster_where_others_are_set_aside():
-    kind, made = Atoms(), [Structure(np.float32(a.numbers)[:, None], where=a.positions, forces=a.get_forces()) for a in METALS[:4]]
-    made[1] = Structure(made[1].values, where=made[1].where * np.nan, forces=made[1].forces)
-    samples = kind.open(Records(list("abcd"), made.__getitem__))
-    assert list(samples.faults) == ["b"] and len(samples.forces) == len(made[0]) + len(made[2]) + len(made[3])
-    np.testing.assert_allclose(samples.forces_on(torch.tensor([1])).numpy(), made[2].forces, atol=1e-6)
+    kind, made = Atoms(), [Structure(np.float32(a.numbers)[:, None], where=a.positions, forces=a.get_forces()) for a in METALS[:5]]
+    made[1] = replace(made[1], where=made[1].where * np.nan)
+    made[2] = replace(made[2], where=made[2].where[[0, 0, *range(2, len(made[2]))]])
+    samples = kind.open(Records(list("abcde"), made.__getitem__))
+    assert list(samples.faults) == ["b", "c"] and len(samples.forces) == sum(len(made[i]) for i in (0, 3, 4))
+    np.testing.assert_allclose(samples.forces_on(torch.tensor([2, 1])).numpy(), np.concatenate([made[4].forces, made[3].forces]), atol=1e-6)
 
 
 def test_energies_of_clusters_of_unequal_size_are_learned_by_atom():
