@@ -2,12 +2,13 @@
 
 SMILES come from the wheel ``chemicals`` (PubChem's identifiers; the package is MIT); which are taken is decided by a seed and the
 scaffolds alone. RDKit makes one conformer each (ETKDG, then MMFF94, fixed seed) and ``tblite`` computes with GFN2-xTB the energy,
-the gap between the highest occupied and lowest empty orbital, and the dipole. Labels are computed, not measured.
+the gap between the highest occupied and lowest empty orbital, the dipole, and the forces. Labels are computed, not measured.
 
     pip install rdkit==2026.9.1 tblite==0.8.0
     OMP_NUM_THREADS=1 nice python benchmarks/conformers.py
 
-A run that was ended goes on where it was: each finished molecule is a line of ``parts.jsonl`` beside the file.
+A run that was ended goes on where it was: each finished molecule is a line of ``parts.jsonl`` beside the file. Molecules that were finished
+before this script computed forces have none in the file.
 """
 
 from __future__ import annotations
@@ -102,8 +103,8 @@ def conformer(smiles: str, seed: int) -> tuple[list[int], list[list[float]]]:
     return [a.GetAtomicNum() for a in molecule.GetAtoms()], molecule.GetConformer().GetPositions().tolist()
 
 
-def labels(numbers: list[int], places: list[list[float]]) -> dict[str, float]:
-    """Energy and gap in eV, length of the dipole in debye, by GFN2-xTB."""
+def labels(numbers: list[int], places: list[list[float]]) -> dict[str, float | list[list[float]]]:
+    """Energy and gap in eV, length of the dipole in debye, forces in eV/angstrom, by GFN2-xTB."""
     import numpy as np
     from tblite.interface import Calculator
     calculator = Calculator("GFN2-xTB", np.array(numbers), np.array(places) / BOHR)
@@ -112,7 +113,8 @@ def labels(numbers: list[int], places: list[list[float]]) -> dict[str, float]:
     levels, filled = result.get("orbital-energies"), result.get("orbital-occupations")
     empty = int((filled > 1.0).sum())  # a level holds two electrons; smeared ones count as filled above one
     return {"energy": float(result.get("energy")) * HARTREE, "gap": float(levels[empty] - levels[empty - 1]) * HARTREE,
-            "dipole": float(np.linalg.norm(result.get("dipole"))) * DEBYE}
+            "dipole": float(np.linalg.norm(result.get("dipole"))) * DEBYE,
+            "forces": (-HARTREE / BOHR * result.get("gradient")).tolist()}
 
 
 def one(smiles: str, scaffold: str, seed: int) -> dict:
@@ -129,9 +131,10 @@ def extxyz(row: dict) -> str:
     from ase.data import chemical_symbols
     facts = " ".join([f"{name}={row[name]:.8f}" for name in ("energy", "gap", "dipole")]
                      + [f'{name}="{row[name]}"'.replace("\\", "\\\\") for name in ("smiles", "scaffold")])
-    atoms = [" ".join([f"{chemical_symbols[number]:<2}", *(f"{x:14.8f}" for x in place)])
-             for number, place in zip(row["numbers"], row["places"], strict=True)]
-    return "\n".join([str(len(atoms)), f'Properties=species:S:1:pos:R:3 {facts} pbc="F F F"', *atoms]) + "\n"
+    forced = ":forces:R:3" if "forces" in row else ""
+    atoms = [" ".join([f"{chemical_symbols[number]:<2}", *(f"{x:14.8f}" for x in (*place, *force))])
+             for number, place, force in zip(row["numbers"], row["places"], row.get("forces", [()] * len(row["numbers"])), strict=True)]
+    return "\n".join([str(len(atoms)), f'Properties=species:S:1:pos:R:3{forced} {facts} pbc="F F F"', *atoms]) + "\n"
 
 
 def done(parts: Path) -> dict[str, dict]:

@@ -60,8 +60,8 @@ def home(tmp_path_factory):
     (folder / "molecules.smi").write_text("".join(f"{'C' * (1 + i % 7)}{end}\n" for i in range(20) for end in ("O", "N", "Cl")))
     (folder / "structures").mkdir()
     for i in range(24):
-        atoms = "".join(f"{name} {i / 10} {1.1 * at} 0\n" for at, name in enumerate("CON"))
-        (folder / "structures" / f"{i}.xyz").write_text(f"3\nProperties=species:S:1:pos:R:3 energy={-i}.5\n{atoms}")
+        atoms = "".join(f"{name} {i / 10} {1.1 * at} 0 0 {at - 1} 0\n" for at, name in enumerate("CON"))
+        (folder / "structures" / f"{i}.xyz").write_text(f"3\nProperties=species:S:1:pos:R:3:forces:R:3 energy={-i}.5\n{atoms}")
     (folder / "y.csv").write_text("label\n" + "".join("ab"[label] + "\n" for label in labels))
     return folder
 
@@ -106,7 +106,7 @@ def run_unveil(words: list[str]) -> None:
                  "--encoder.stages", "2"]
     for word in words:
         if word.startswith("runs/") and given.command != "pretrain" and not Path(word).exists():
-            run_unveil(["pretrain", "photos/", "--out", word])
+            run_unveil(["pretrain", "structures/" if word == "runs/structures" else "photos/", "--out", word])
     assert main(words) == 0
 
 

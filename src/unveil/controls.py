@@ -15,7 +15,7 @@ from unveil.tasks.embedded import raw
 from unveil.tasks.task import Task, judge
 from unveil.training.measure import device
 
-TASKS = ("linear", "knn", "network", "regression", "dense")  # what judges where nothing else is asked for and data allow
+TASKS = ("linear", "knn", "network", "regression", "dense", "forces")  # what judges where nothing else is asked for and data allow
 
 
 Tasks = Sequence[str | Task] | Literal["all"]

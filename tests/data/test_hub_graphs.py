@@ -49,6 +49,7 @@ def test_numbers_to_predict_and_what_edges_carry(tmp_path):
     assert reason(records, 3) == "has 2 edges and 1 rows of edge_attr"
     whole = open_records(saved(tmp_path / "b", rows=rows()), Options(targets="y"))[1]
     assert list(whole.targets) == [0, 1, 0, 1] and whole.labels is None
+    assert open_records(tmp_path / "a", Options(groups="degree"))[1].groups is None
     for options in (dict(groups="num_nodes"), dict(labels="fold"), dict(targets="gap")):
         with pytest.raises(Unusable, match="holds graphs with the columns edge_index, node_feat"):
             open_records(tmp_path / "a", Options(**options))

@@ -111,6 +111,14 @@ def test_groups_are_scaffolds(tmp_path):
     assert records.notes == ["groups are 4 Bemis-Murcko scaffolds; a molecule without rings is a group of its own"]
 
 
+def test_no_scaffolds_are_made_where_groups_are_bins_of_degree(tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "scaffolds", None)
+    kind, records = opened(write(tmp_path / "a.smi", "CC\nCCC\n"), groups="degree")
+    assert kind == "graph" and records.groups is None and not records.notes
+    with pytest.raises(Unusable, match="has no column 'degree'"):
+        opened(tmp_path / "a.smi", groups="degree", kind="atoms")
+
+
 def test_scaffolds_of_very_many_are_made_where_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "MOST_SCAFFOLDS", 1)
     file = write(tmp_path / "a.smi", "CC\nCCC\n")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from unveil.data import ase_files, atoms
+from unveil.data.frames import UNSAID
 from unveil.data.opening import open_records
 from unveil.data.options import Options
 from unveil.data.readers import structures
@@ -58,17 +59,20 @@ def test_many_frames_as_ase_writes_them(tmp_path, ending):
     from ase.io import write as ase_write
     systems = made()
     for number, system in enumerate(systems):
-        system.calc = SinglePointCalculator(system, energy=-1.5 * number, forces=np.ones((len(system), 3)))
+        forces = np.random.default_rng(number).normal(size=(len(system), 3))
+        system.calc = SinglePointCalculator(system, energy=-1.5 * number, forces=forces)
     ase_write(tmp_path / f"a.{ending}", systems, format={"xyz": "extxyz"}.get(ending, ending))
     records = opened(tmp_path / f"a.{ending}", targets="energy")
     assert len(records) == 4 and records.groups is None and list(records.targets) == [0, -1.5, -3, -4.5]
     for i, system in enumerate(systems):
         equal(records.load(i), system)
+        np.testing.assert_allclose(records.load(i).forces, system.get_forces(), atol=1e-7)
+    assert records.extensive and not opened(tmp_path / f"a.{ending}").extensive
     if ending in ("db", "traj"):
         assert records.target == "energy (eV)" and not records.notes
     else:
-        assert records.target is None and records.notes == ["energy is in the unit of the file, which does not say it"]
-    assert "energy" in opened(tmp_path / f"a.{ending}").notes[0]
+        assert records.target is None and records.notes == [UNSAID, "energy is in the unit of the file, which does not say it"]
+    assert "energy" in opened(tmp_path / f"a.{ending}").notes[-1]
 
 
 def test_cif_and_pdb_as_ase_writes_them(tmp_path):
@@ -160,6 +164,37 @@ def test_facts_of_a_frame(tmp_path):
         opened(file, targets="energi")
     with pytest.raises(Unusable, match=r"has no column 'person'; its columns are energy, "):
         opened(file, groups="person")
+
+
+def test_forces_by_any_name_and_damaged_ones(tmp_path):
+    form = "1\nProperties=pos:R:3:species:S:1:{name}:R:{width} energy=1\n0 0 1 He {held}\n"
+    cases = [("force", 3, "1 -2 3e-1", [[1, -2, 0.3]]), ("Forces", 3, "1 2 3 4", [[1, 2, 3]]), ("forces", 3, "1 two 3", [[1, np.nan, 3]]),
+             ("forces", 3, "1", [[1, np.nan, np.nan]]), ("forces", 2, "1 2", [[1, 2]]), ("velo", 3, "1 2 3", None)]
+    records = opened(write(tmp_path / "a.xyz", "".join(form.format(name=name, width=width, held=held) for name, width, held, _ in cases)))
+    for i, (*_, want) in enumerate(cases):
+        held = records.load(i)
+        assert held.where.tolist() == [[0, 0, 1]], "a frame is not lost for its labels"
+        assert held.forces is None if want is None else np.array_equal(held.forces, want, equal_nan=True)
+    assert records.notes[0] == UNSAID and UNSAID not in opened(write(tmp_path / "b.xyz", "1\n\nHe 0 0 0\n")).notes
+
+
+def test_forces_that_a_data_base_or_a_trajectory_lies_about(tmp_path):
+    he = np.array([2], "<i4").tobytes(), bytes(24), b""
+    held = sqlite3.connect(tmp_path / "a.db")
+    held.execute(database.__defaults__[0].replace("pbc INTEGER,", "pbc INTEGER, forces BLOB,"))
+    for forces in (np.array([1.0, 2, 3]).tobytes(), b"odd bytes", None, "text"):
+        held.execute("INSERT INTO systems (numbers, positions, cell, pbc, forces) VALUES (?, ?, ?, 0, ?)", (*he, forces))
+    held.commit()
+    held.close()
+    records = opened(tmp_path / "a.db")
+    assert records.load(0).forces.tolist() == [[1, 2, 3]] and records.load(2).forces is None
+    assert [records.load(i).forces.shape for i in (1, 3)] == [(1,), (0, 3)] and records.load(3).values.tolist() == [[2]]
+    frame = {"numbers.": [2], "positions.": [[0, 0, 0]]}
+    said = [{"forces": [[1, 2, 3]]}, {"forces.": {"ndarray": [[10**15, 3], "float64", 0]}}, {"forces.": "x"}, {}, "none"]
+    (tmp_path / "a.traj").write_bytes(ulm([frame | {"calculator.": each} for each in said]))
+    records = opened(tmp_path / "a.traj")
+    assert records.load(0).forces.tolist() == [[1, 2, 3]] and [records.load(i).forces.shape for i in (1, 2)] == [(0,), (0,)]
+    assert [records.load(i).forces for i in (3, 4)] == [None, None]
 
 
 def test_frames_of_one_simulation_stay_together(tmp_path):

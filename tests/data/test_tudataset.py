@@ -129,3 +129,4 @@ def test_groups_and_folders_are_not_there(tmp_path):
     for options in (dict(groups="subject"), dict(labels="folders")):
         with pytest.raises(Unusable, match="says nothing of groups or folders"):
             read(write(tmp_path), **options)
+    assert read(write(tmp_path), kind="graph", groups="degree").groups is None, "the kind makes them of its samples"

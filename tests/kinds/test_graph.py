@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from unveil.api.opening import opened, quiet
 from unveil.contracts import Batch
+from unveil.data.options import Options
 from unveil.data.packed import Structure
 from unveil.data.records import Records, Unreadable
+from unveil.data.split import split
 from unveil.errors import Unusable
 from unveil.kinds.graph import Graph
 from unveil.kinds.graph.describe import circles
@@ -97,6 +100,23 @@ def test_nodes_without_features_are_told_apart_by_their_degree():
     assert values.argmax(1).tolist() == [3, 1, 1, 1, 1, 1, 0, 0] and values.shape == (8, 4) and (values.sum(1) == 1).all()
     again = Graph(**Graph(degrees=3).fixed(samples)).open(records(graph(2, [(0, 1)], channels=0)))
     assert again.channels == 4, "other graphs are read alike"
+
+
+def test_bins_of_mean_degree_hold_out_the_densest():
+    """Chains, circles and full graphs; equal degrees are in one bin, and what a set holds out itself is given up."""
+    made = [chain(3 + i) for i in range(20)] + [graph(5, [(k, (k + 1) % 5) for k in range(5)]) for _ in range(10)]
+    made += [graph(size, [(a, b) for a in range(size) for b in range(a)]) for size in range(4, 10)]
+    samples = opened(Graph(), records(*made, test=np.arange(36) % 2 == 0), Options(kind="graph", groups="degree"), quiet)
+    mean = np.array([structure.edges.shape[1] / len(structure) for structure in made])
+    assert (np.diff(samples.groups[np.argsort(mean)]) >= 0).all(), "greater bins are of greater degree"
+    assert len(set(samples.groups[20:30])) == 1 and len(samples.group_names) == samples.groups.max() + 1 > 10
+    assert samples.group_names[-1].endswith("to 8 neighbours a node") and samples.test is None and "is given up" in samples.notes[-1]
+    parts = split(samples)
+    assert parts.name == f"{round(0.25 * len(samples.group_names))} of {len(samples.group_names)} groups of greatest mean degree held out"
+    assert mean[parts.train.index].max() < mean[parts.test.index].min() and not np.intersect1d(parts.train.groups, parts.test.groups).size
+    assert split(samples, [0, 1]).name == "held-out groups 0,1 by mean degree"
+    with pytest.raises(Unusable, match=r"all 2 graphs are in one bin of mean degree, 1\.5 to 1\.5 neighbours a node: leave out --groups"):
+        opened(Graph(), records(chain(4), chain(4)), Options(kind="graph", groups="degree"), quiet)
 
 
 def test_levels_are_offered_and_their_share_is_noted():

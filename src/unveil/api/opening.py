@@ -54,8 +54,14 @@ def opened(kind: Kind, records: Records, options: Options, say: Say) -> Samples:
         said = "windows of one recording lie on both sides of the split, as --groups windows asks"
         samples.notes.append(f"{said}: scores say nothing of a recording or a subject that was never seen")
         samples.doubts.append(said)
-    if records.target and not options.target_file:
-        samples.target = records.target
+    if (made := kind.grouping(samples, options.groups)) is not None:
+        samples.groups, samples.group_names, samples.ordered = made
+        own = "" if samples.test is None else "; the source's own test part is given up"
+        samples.test = None
+        samples.notes.append(f"groups are {len(samples.group_names)} bins of {samples.ordered}, from least to greatest: the greatest are "
+                             f"held out where --hold-out names none{own}")
+    if not options.target_file:
+        samples.target, samples.extensive = records.target or samples.target, records.extensive
     for note in samples.notes:
         say(note)
     return samples

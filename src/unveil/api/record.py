@@ -56,10 +56,10 @@ def environment() -> dict[str, Any]:
 
 
 def data_facts(samples: Samples) -> dict[str, Any]:
-    """Of all samples: their number and shape, and fingerprints of labels, targets, groups and all that is known of some, evenly spaced."""
+    """Of all samples: their number and shape, and fingerprints of all labels and of all that is known of some samples, evenly spaced."""
     parts = "".join(fingerprint(_known(samples.batch(part))) for part in samples.some().split(256))
     columns = {name: None if (column := getattr(samples, name)) is None else fingerprint({name: torch.as_tensor(column)})
-               for name in ("labels", "targets", "dense", "groups")}
+               for name in ("labels", "targets", "dense", "groups", *["forces"] * (samples.forces is not None))}
     return {"samples": len(samples), "shape": list(samples.shape), "channels": samples.channels, "classes": list(samples.classes),
             **columns, "values": hashlib.sha256(parts.encode()).hexdigest()[:12]}
 

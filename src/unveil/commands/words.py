@@ -28,7 +28,8 @@ def command(commands, name: str, run: Callable, summary: str, examples: str, jud
         command.add_argument("--kind", help="of the data; detected where it is certain")
         command.add_argument("--labels", help="folders, the name of a column, or a CSV file of names and labels")
         command.add_argument("--targets", help="column of numbers to predict, or a CSV file of names and numbers")
-        command.add_argument("--groups", help="column of subjects or recordings, for honest splits; or files, folders; windows keeps none")
+        command.add_argument("--groups", help="column of subjects or recordings, for honest splits; or files, folders; degree of graphs; "
+                                               "windows keeps none")
         command.add_argument("--time", help="column of time stamps")
         command.add_argument("--rate", type=float, help="samples a second, where the source does not say")
         command.add_argument("--layout", choices=["hwc", "chw", "ct", "tc"], help="axes of a sample in an array")

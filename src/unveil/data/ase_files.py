@@ -32,6 +32,7 @@ def database(file: str) -> Frames:
         with closing(_connected(file)) as held:
             if held.execute("SELECT type FROM sqlite_master WHERE name = 'systems'").fetchall() != [("table",)]:
                 raise Unreadable("is no data base of ASE: it has no table systems")
+            forces = "forces" if any(column[1] == "forces" for column in held.execute("PRAGMA table_info(systems)")) else "NULL"
             for number, energy, free, more in held.execute("SELECT id, energy, free_energy, key_value_pairs FROM systems ORDER BY id"):
                 numbers.append(int(number))
                 facts.append(_plain({"energy": energy, "free_energy": free} | _json(more)))
@@ -44,13 +45,21 @@ def database(file: str) -> Frames:
         unchanged(file, seen)
         try:
             with closing(_connected(file)) as held:
-                row = held.execute("SELECT numbers, positions, cell, pbc FROM systems WHERE id = ?", (numbers[i],)).fetchone()
+                row = held.execute(f"SELECT numbers, positions, cell, pbc, {forces} FROM systems WHERE id = ?", (numbers[i],)).fetchone()
             kinds, places, cell = (np.frombuffer(blob or b"", form) for blob, form in zip(row[:3], ("<i4", "<f8", "<f8")))
             return structure(kinds, places.reshape(-1, 3), cell.reshape(3, 3) if cell.size else np.zeros((3, 3)),
-                             np.array([bool(int(row[3] or 0) >> axis & 1) for axis in range(3)]))
+                             np.array([bool(int(row[3] or 0) >> axis & 1) for axis in range(3)]), _by_atom(row[4]))
         except (sqlite3.Error, TypeError, ValueError, OverflowError) as why:
             raise Unreadable("is damaged: its atoms cannot be read") from why
     return Frames(file, read, numbers, facts, EV, what="row")
+
+
+def _by_atom(blob) -> np.ndarray | None:
+    """Forces as a data base holds them, three numbers an atom where their number allows it."""
+    if blob is None:
+        return None
+    held = np.frombuffer(blob[:len(blob) // 8 * 8], "<f8") if isinstance(blob, bytes) else np.empty(0)
+    return held if held.size % 3 else held.reshape(-1, 3)
 
 
 def _connected(file: str) -> sqlite3.Connection:
@@ -85,12 +94,23 @@ def trajectory(file: str) -> Frames:
         held = {name: frames[i].get(name, first.get(name)) for name in ("numbers.", "positions.", "cell", "cell.", "pbc", "pbc.")}
         with open(file, "rb") as stream:
             got = {name.rstrip("."): _array(stream, value) for name, value in held.items() if value is not None}
+            forces = _forces(stream, frames[i].get("calculator."))
         if not {"numbers", "positions"} <= got.keys():
             raise Unreadable("has a frame without numbers or positions")
-        return structure(got["numbers"], got["positions"], got.get("cell", np.zeros((3, 3))), got.get("pbc", np.zeros(3, bool)))
+        return structure(got["numbers"], got["positions"], got.get("cell", np.zeros((3, 3))), got.get("pbc", np.zeros(3, bool)), forces)
 
     facts = [_plain(frame["calculator."]) if isinstance(frame.get("calculator."), dict) else {} for frame in frames]
     return Frames(file, read, list(range(1, len(frames) + 1)), facts, EV)
+
+
+def _forces(stream, calculator) -> np.ndarray | None:
+    """What a frame's calculator says of forces; nothing of any use where it cannot be read: a frame is not lost for its labels."""
+    held = calculator if isinstance(calculator, dict) else {}
+    value = held.get("forces.", held.get("forces"))
+    try:
+        return None if value is None else _array(stream, value)
+    except Unreadable:
+        return np.empty(0)
 
 
 def _ulm(stream) -> Iterator[dict]:

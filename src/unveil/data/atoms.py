@@ -31,7 +31,8 @@ def element(word: str) -> int:
     return NUMBERS[letters]
 
 
-def structure(numbers: np.ndarray, places: np.ndarray, cell: np.ndarray | None = None, periodic: np.ndarray | None = None) -> Structure:
+def structure(numbers: np.ndarray, places: np.ndarray, cell: np.ndarray | None = None, periodic: np.ndarray | None = None,
+              forces: np.ndarray | None = None) -> Structure:
     """Atoms in space.
 
     Args:
@@ -39,6 +40,7 @@ def structure(numbers: np.ndarray, places: np.ndarray, cell: np.ndarray | None =
         places: ``(n, 3)`` in angstrom.
         cell: vectors as rows ``(3, 3)`` in angstrom.
         periodic: bool ``(3,)``, along which of the cell's vectors it repeats.
+        forces: on the atoms, in eV/angstrom; whether they are sound is not looked at.
 
     Raises:
         Unreadable: where there are no atoms, one is of no element, or the cell has no volume along what repeats.
@@ -57,7 +59,7 @@ def structure(numbers: np.ndarray, places: np.ndarray, cell: np.ndarray | None =
         wrong = int(np.argmin(known))
         raise Unreadable(f"atom {wrong + 1} is of no element: its number is {numbers[wrong]}")
     with np.errstate(over="ignore"):
-        held = Structure(numbers.astype(np.float32)[:, None], where=places.astype(np.float32))
+        held = Structure(numbers.astype(np.float32)[:, None], where=places.astype(np.float32), forces=forces)
     if periodic is not None and np.any(periodic):
         held.cell = _repeating(np.asarray(cell, np.float64), np.asarray(periodic, bool))
     return held

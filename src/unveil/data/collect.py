@@ -98,7 +98,9 @@ def collect(sources: Sequence[Source], options: Options, where: str, load: Calla
         [name for name in columns if name != target], options.labels, LABELS, where)
     names = [known(source, i) for source in sources for i in range(len(source))]
     labels = _folders(where, sources) if options.labels == "folders" else np.array(words(label))
-    if options.groups == "files":
+    if options.made:
+        group, notes = None, []
+    elif options.groups == "files":
         group, notes = np.array([source.file for source in sources for _ in range(len(source))]), []
     elif options.groups in columns:
         group, notes = np.array(words(options.groups)), []

@@ -14,6 +14,7 @@ from unveil.data.packed import Structure
 from unveil.data.records import Unreadable
 
 LONGEST_COMMENT = 1 << 16
+UNSAID = "forces of XYZ files are taken as eV/angstrom, as ASE writes them: the file does not say its unit"
 LONGEST = 8 << 20  # characters of a CIF or of one comment, which a person never writes
 FACT = re.compile(r"""(?<![\w./-])([A-Za-z_][\w./-]{0,99})[ \t]{0,9}=[ \t]{0,9}
                       ("(?:[^"\\]|\\.){0,5000}"|\{[^}]{0,5000}\}|\[[^\]]{0,5000}\]|[^\s"{\[]{1,5000})""", re.X)  # all bounded: none is slow
@@ -33,6 +34,7 @@ class Frames:
         facts: what is said of each, by name.
         units: of facts, where the format fixes them.
         fault: why the file cannot be used; empty where it can.
+        notes: sentences about the file that a person should see.
     """
 
     file: str
@@ -44,6 +46,7 @@ class Frames:
     what: str = "frame"
     words: dict[str, list[str]] = field(default_factory=dict)
     columns: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self):
         if self.facts:
@@ -123,8 +126,9 @@ def xyz(file: str) -> Frames:
             rows = stream.read(stop - start).decode("utf-8", "replace").replace("*^", "e").splitlines()
         return _xyz_frame(rows, atoms, comment, lines[i] + 2)
 
+    forced = any(_force(_columns(of)) for of in facts)
     return Frames(file, read, lines + [number] * bool(wrong), facts + [{}] * bool(wrong), what="line",
-                  units=QM9_UNITS if spans[0][3].startswith("gdb ") else {})
+                  units=QM9_UNITS if spans[0][3].startswith("gdb ") else {}, notes=[UNSAID] if forced else [])
 
 
 def _said(comment: str) -> dict[str, str]:
@@ -138,15 +142,20 @@ def _xyz_frame(rows: list[str], atoms: int, comment: str, line: int) -> Structur
     if len(rows) < atoms:
         raise Unreadable(f"promises {atoms:,} atoms, {len(rows):,} follow: it is cut short")
     facts = {name.lower(): value for name, value in _said(comment).items()}
-    symbol, place = _columns(facts.get("properties", "species:S:1:pos:R:3"))
+    columns = _columns(facts)
+    named = columns.get("species", columns.get("z"))
+    if named is None or "pos" not in columns:
+        raise Unreadable("its Properties name no species or no pos")
+    symbol, place, pull = named.start, columns["pos"].start, _force(columns)
     words = [row.split() for row in rows[:atoms]]
     short = next((i for i, row in enumerate(words) if len(row) < max(symbol + 1, place + 3)), None)
     if short is not None:
         raise Unreadable(f"line {line + short} has {len(words[short])} values; an atom has an element and three coordinates")
     numbers = np.array([_element(row[symbol], line + i) for i, row in enumerate(words)], np.int64)
     places = np.array([[_number(cell, line + i) for cell in row[place:place + 3]] for i, row in enumerate(words)]).reshape(-1, 3)
+    forces = None if pull is None else np.array([_forces(row, pull) for row in words])
     if "lattice" not in facts:
-        return structure(numbers, places)
+        return structure(numbers, places, forces=forces)
     vectors = facts["lattice"].split()
     if len(vectors) != 9:
         raise Unreadable(f"line {line - 1}: its Lattice has {len(vectors)} numbers; there must be 9")
@@ -154,19 +163,33 @@ def _xyz_frame(rows: list[str], atoms: int, comment: str, line: int) -> Structur
     said = [word.upper() in ("T", "TRUE", "1") for word in facts.get("pbc", "T T T").replace(",", " ").split()]
     if len(said) not in (1, 3):
         raise Unreadable(f"line {line - 1}: its pbc has {len(said)} words; there must be 3")
-    return structure(numbers, places, cell, np.array(said * (3 // len(said))))
+    return structure(numbers, places, cell, np.array(said * (3 // len(said))), forces)
 
 
-def _columns(properties: str) -> tuple[int, int]:
-    """Where in a row the element and the first coordinate stand."""
+def _columns(facts: dict[str, str]) -> dict[str, slice]:
+    """Where in a row each property stands, by its name in small letters."""
+    properties = next((value for name, value in facts.items() if name.lower() == "properties"), "species:S:1:pos:R:3")
     parts, at, found = properties.split(":"), 0, {}
     for name, width in zip(parts[::3], parts[2::3]):
-        found.setdefault(name.lower(), at)
-        at += int(width[:4]) if width.isdecimal() else 0
-    symbol = found.get("species", found.get("z"))
-    if symbol is None or "pos" not in found:
-        raise Unreadable("its Properties name no species or no pos")
-    return symbol, found["pos"]
+        end = at + (int(width[:4]) if width.isdecimal() else 0)
+        found.setdefault(name.lower(), slice(at, end))
+        at = end
+    return found
+
+
+def _force(columns: dict[str, slice]) -> slice | None:
+    return columns.get("forces", columns.get("force"))
+
+
+def _forces(row: list[str], where: slice) -> list[float]:
+    """The force on an atom, NaN for a cell that is missing or no number: a frame is not lost for its labels."""
+    held = []
+    for at in range(where.start, where.stop):
+        try:
+            held.append(float(row[at]))
+        except (IndexError, ValueError):
+            held.append(np.nan)
+    return held
 
 
 def _element(word: str, line: int) -> int:

@@ -61,7 +61,7 @@ def _graphs(splits: Mapping[str, Any], options: Options, path: str, test: np.nda
     features = next(iter(splits.values())).features
     nodes = next((name for name in NODES if name in features), None)
     of_edges = next((name for name in OF_EDGES if name in features), None)
-    if options.groups or (options.labels not in (None, ANSWER) and not options.label_file):
+    if (options.groups and not options.made) or (options.labels not in (None, ANSWER) and not options.label_file):
         raise Unusable(f"{path} holds graphs with the columns {', '.join(features)}: leave out --groups, and --labels other than y")
     if options.targets not in (None, ANSWER) and not options.target_file:
         raise Unusable(f"{path} holds graphs with the columns {', '.join(features)}: numbers to predict can be --targets y")

@@ -122,6 +122,6 @@ def _own(options: Options, **own: str) -> Options:
             "targets": None if options.target_file else options.targets}
     for role, name in said.items():
         have = {"groups": "scaffold"}.get(role, own.get(role))
-        if name not in (None, have):
+        if name not in (None, have) and not (role == "groups" and options.made):
             raise Unusable(f"the built-in set has no column {name!r} for --{role}" + (f", but {have!r}" if have else ""))
-    return Options(kind=options.kind, **own)
+    return Options(kind=options.kind, groups=options.groups if options.made else None, **own)

@@ -16,7 +16,8 @@ class Options:
         kind: name of the kind; None detects it.
         labels: ``"folders"``, the name of a column, or a CSV file of names and labels; None uses what the source names so.
         targets: name of a column of numbers to predict, or a CSV file of names and numbers.
-        groups: column of subjects or recordings, ``"files"`` or ``"folders"``; ``"windows"`` keeps nothing apart.
+        groups: column of subjects or recordings, ``"files"`` or ``"folders"``; ``"windows"`` keeps nothing apart; of graphs
+            also ``"degree"``, bins of their mean degree.
         time: column of time stamps.
         rate: samples a second.
         layout: axes of one sample in an array: of ``"hw", "hwc", "chw", "t", "ct", "tc"``.
@@ -38,6 +39,11 @@ class Options:
     def windows(self) -> bool:
         """Whether single windows are to be held out, with others of their recording on the other side."""
         return self.groups == "windows"
+
+    @property
+    def made(self) -> bool:
+        """Whether the groups are what the kind makes of its samples, so that a reader looks for no column and makes none."""
+        return (self.kind, self.groups) == ("graph", "degree")
 
     @property
     def label_file(self) -> Path | None:

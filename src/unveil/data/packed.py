@@ -45,6 +45,7 @@ class Structure:
         code: ``(n, P)`` float32, where a row stands in its graph.
         parent: ``(n,)`` int64: the row of ``coarser`` that each row is part of.
         coarser: the same sample with fewer rows, which has no values of its own.
+        forces: on each row, as they stand in the source, sound or not: a label, which no batch holds. None where the source has none.
     """
 
     values: np.ndarray
@@ -55,6 +56,7 @@ class Structure:
     code: np.ndarray | None = None
     parent: np.ndarray | None = None
     coarser: Structure | None = None
+    forces: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -89,6 +91,10 @@ class Packed:
     def __call__(self, ids: Tensor) -> Batch:
         graph, rows = self.graph(ids)
         return Batch(self.values[rows], ids, ids, graph=graph, where=None if self.where is None else self.where[rows])
+
+    def rows(self, ids: Tensor) -> Tensor:
+        """Rows ``(sum N)`` in the whole of the samples ``ids``."""
+        return _gather(self.sizes[ids], self.start[ids])[0]
 
     def graph(self, ids: Tensor) -> tuple[Graph, Tensor]:
         """What hangs together in the samples ``ids``, and their rows ``(sum N)`` in the whole."""

@@ -39,6 +39,7 @@ class Records:
         labels: class name of each, or None. ``""`` stands for an unlabelled record.
         targets: a number to predict of each, float64, NaN where it is missing; None where there are none.
         target: what the targets are called, with their unit, such as ``"energy (eV)"``; None where the user's own word for them will do.
+        extensive: the targets grow with the rows of a record, as an energy does.
         dense: class number of every place of every record ``(n, *shape)``, integers below 0 where unlabelled; None where there are none.
         groups: subject, patient or recording of each, or None.
         rate: samples a second, for series.
@@ -64,6 +65,7 @@ class Records:
     notes: list[str] = field(default_factory=list)
     smaller: Callable[[int, int], np.ndarray] | None = None
     target: str | None = None
+    extensive: bool = False
 
     def __len__(self) -> int:
         return len(self.names)

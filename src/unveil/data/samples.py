@@ -47,11 +47,15 @@ class Samples:
         doubts: why no claim can be tested on these samples, sentences that a study's verdict gives; empty where there is no reason.
         mixed: samples have channels of unequal number and place, see :class:`unveil.contracts.Batch`.
         text: token numbers of the text among the extras of each sample; 0 where there is none.
+        forces: of packed samples float32 ``(rows of the whole, axes)`` in eV/angstrom, NaN on all rows where they are unknown;
+            None where none are known. They are labels: no batch holds them.
 
     Attributes:
         index: ids of the samples, int64; those of a subset are a part of the whole's.
         whole: number of samples of the whole.
         target: what the targets are called.
+        ordered: what the groups are in order of, such as ``"mean degree"``; empty where their order says nothing.
+        extensive: the targets grow with the rows of a sample, as an energy does.
         apart: what belongs together is kept together by a split; else single samples are held out, as the user asked.
     """
 
@@ -61,15 +65,15 @@ class Samples:
                  groups: np.ndarray | None = None, group_names: Sequence[str] = (), test: np.ndarray | None = None,
                  name: Callable[[int], str] = str, faults: dict[str, str] | None = None, in_memory: bool = True,
                  notes: list[str] | None = None, cut: np.ndarray | None = None, doubts: Sequence[str] = (), mixed: bool = False,
-                 text: int = 0):
+                 text: int = 0, forces: Tensor | None = None):
         self.fetch, self.shape, self.channels, self.axes = fetch, shape, channels, axes
         self.spacing, self.unit, self.name, self.in_memory = spacing, unit, name, in_memory
         self.labels, self.classes, self.groups, self.test = labels, classes or [], groups, test
         self.group_names = list(group_names)
-        self.targets, self.dense, self.target = targets, dense, "target"
+        self.targets, self.dense, self.target, self.extensive, self.forces = targets, dense, "target", False, forces
         self.faults = {} if faults is None else faults
         self.notes = [] if notes is None else notes
-        self.mixed, self.text, self.apart, self.cut, self.doubts = mixed, text, True, cut, list(doubts)
+        self.mixed, self.text, self.apart, self.cut, self.doubts, self.ordered = mixed, text, True, cut, list(doubts), ""
         self.index, self.whole = torch.arange(count), count
 
     def __len__(self) -> int:
@@ -95,6 +99,17 @@ class Samples:
     def sizes(self) -> Tensor:
         """Rows of each packed sample, int64 ``(n,)``."""
         return self.fetch.sizes[self.index]
+
+    @property
+    def forced(self) -> np.ndarray:
+        """Bool ``(n,)``: whether the forces on a sample are known."""
+        if self.forces is None:
+            return np.zeros(len(self), dtype=bool)
+        return self.forces[self.fetch.start[self.index], 0].isfinite().numpy()
+
+    def forces_on(self, at: Tensor) -> Tensor:
+        """Forces ``(sum N, axes)`` on the rows of the samples at positions ``at (B,)``, as :meth:`batch` lays them end to end."""
+        return self.forces[self.fetch.rows(self.index[at])]
 
     @property
     def looks(self) -> str:
@@ -125,7 +140,7 @@ class Samples:
     @property
     def answered(self) -> bool:
         """Whether anything is known of the samples that an encoder can be judged by."""
-        return not all(column is None for column in (self.labels, self.targets, self.dense))
+        return not all(column is None for column in (self.labels, self.targets, self.dense, self.forces))
 
     def readable(self) -> np.ndarray:
         """Reads every sample once and says as :meth:`sound` does."""

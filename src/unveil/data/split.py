@@ -67,7 +67,8 @@ def split(samples: Samples, held: Sequence[int] | Fold | GroupFold | None = None
     Args:
         samples: to cut.
         held: numbers of the groups to hold out, in sorted order of their names; or a fold, of single samples or of whole groups; None
-            takes the source's own test part, else ``share`` of the groups, else ``share`` of the samples.
+            takes the source's own test part, else ``share`` of the groups, the last ones where they are in an order that says something,
+            else ``share`` of the samples.
         share: of what is held out.
         seed: of the choice.
 
@@ -83,17 +84,24 @@ def split(samples: Samples, held: Sequence[int] | Fold | GroupFold | None = None
         known = [] if samples.groups is None else np.unique(samples.groups).tolist()
         if missing := [group for group in held if group not in known]:
             raise Unusable(f"cannot hold out group {missing[0]}: the data have {len(known)} groups, numbered from 0")
-        return _cut(samples, np.isin(samples.groups, list(held)), f"held-out groups {','.join(map(str, held))}")
+        return _cut(samples, np.isin(samples.groups, list(held)), f"held-out groups {','.join(map(str, held))}{_by(samples)}")
     if samples.test is not None and samples.test.any() and not samples.test.all():
         _refuse_shared(samples)
         return _cut(samples, samples.test, "the source's own test part")
     generator = Generator(seed, "split")
     if samples.groups is not None and len(names := np.unique(samples.groups)) > 1:
-        chosen = names[generator.permutation(len(names)).numpy()[:max(1, round(share * len(names)))]]
-        return _cut(samples, np.isin(samples.groups, chosen), f"{len(chosen)} of {len(names)} groups held out")
+        many = max(1, round(share * len(names)))
+        chosen = names[-many:] if samples.ordered else names[generator.permutation(len(names)).numpy()[:many]]
+        of = f" of greatest {samples.ordered}" if samples.ordered else ""
+        return _cut(samples, np.isin(samples.groups, chosen), f"{len(chosen)} of {len(names)} groups{of} held out")
     chosen = generator.permutation(len(samples)).numpy()[:max(1, round(share * len(samples)))]
     what = "groups unknown" if samples.apart else "subjects and recordings on both sides, as --groups windows asks"
     return _cut(samples, np.isin(np.arange(len(samples)), chosen), f"{len(chosen)} of {len(samples)} samples held out, {what}")
+
+
+def _by(samples: Samples) -> str:
+    """What the numbers of groups count, where they are in an order that says something."""
+    return f" by {samples.ordered}" if samples.ordered else ""
 
 
 def _fold(samples: Samples, fold: Fold) -> Split:
@@ -110,7 +118,8 @@ def _group_fold(samples: Samples, fold: GroupFold) -> Split:
     part = by_group(samples.groups, fold.count, fold.seed)
     held = np.unique(samples.groups[part == fold.number]).tolist()
     many = "group" if len(held) == 1 else "groups"
-    return _cut(samples, part == fold.number, f"fold {fold.number + 1} of {fold.count}, {many} {','.join(map(str, held))} held out")
+    name = f"fold {fold.number + 1} of {fold.count}, {many} {','.join(map(str, held))}{_by(samples)} held out"
+    return _cut(samples, part == fold.number, name)
 
 
 def by_group(groups: np.ndarray | None, count: int, seed: int = 0) -> np.ndarray:
@@ -149,7 +158,7 @@ def stratified(labels: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
 
 
 def judgeable(parts: Split) -> Split:
-    """The same split, without labels where targets or labels of places alone can judge.
+    """The same split, without labels where targets, forces or labels of places alone can judge.
 
     Raises:
         Unusable: where nothing that is known of its samples can judge.
@@ -157,7 +166,8 @@ def judgeable(parts: Split) -> Split:
     sides = parts.train, parts.test
     train, test = ([] if side.labels is None else np.unique(side.labels[side.labels >= 0]) for side in sides)
     if len(train) < 2 or not len(test):
-        if all(side.dense is not None or (side.targets is not None and np.isfinite(side.targets).sum() > 1) for side in sides):
+        if all(side.dense is not None or side.forced.any() or (side.targets is not None and np.isfinite(side.targets).sum() > 1)
+               for side in sides):
             return Split(*(side.without_labels() for side in sides), parts.name)
         raise Unusable(f"{parts.name} leaves labels of {len(train)} classes to learn from and of {len(test)} to score on; judging needs "
                        "two classes at least, with some of their samples held out")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,6 +56,11 @@ class Kind:
             Unusable: where the records cannot be of this kind, or none is usable.
         """
         raise NotImplementedError
+
+    def grouping(self, samples: Samples, name: str | None) -> tuple[np.ndarray, list[str], str] | None:
+        """Groups that the kind makes of samples themselves, where it knows ``name``, as in ``--groups``: of each its group ``(n,)``, the
+        groups in their order, each in words, and what they are in order of. None for any other name."""
+        return None
 
     def to(self, device: torch.device) -> Kind:
         """Itself, with what it knows of the data (means, deviations) on ``device``, so that no view has to be waited for."""

@@ -14,7 +14,7 @@ from unveil.reports.tables import SHORT, WAYS, budget, graded
 
 Held = Mapping[str, Any]
 TITLES = {"attentive": "Attentive probe on local features", "partial": "Last blocks trained on the labels",
-          "dense": "Labels of single tokens", "regression": "Regression",
+          "dense": "Labels of single tokens", "forces": "Forces on atoms", "regression": "Regression",
           "cluster": "Clusters found without labels", "retrieve": "Retrieval", "calibration": "Calibration of the linear probe",
           "shift": "From known groups to new ones", "linear": "Linear probe", "network": "Whole network, trained on what is known",
           "noisy-nodes": "Whole network, trained with noise on the places", "forest": "Random forest", "tenfold": "Folds over all samples",

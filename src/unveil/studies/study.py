@@ -377,7 +377,8 @@ def _known(side: Samples) -> np.ndarray:
     """Bool ``(n,)``: whether anything can be learned of a sample, or scored."""
     if side.dense is not None:
         return np.ones(len(side), dtype=bool)
-    return np.isfinite(side.targets) if side.labels is None else np.isfinite(side.targets) | (side.labels >= 0)
+    known = np.isfinite(side.targets) | side.forced
+    return known if side.labels is None else known | (side.labels >= 0)
 
 
 def _rounded(score: dict[str, Any]) -> dict[str, Any]:

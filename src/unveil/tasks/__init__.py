@@ -20,6 +20,7 @@ TABLE = {
     "tenfold": "unveil.tasks.tenfold:TenFold",
     "regression": "unveil.tasks.regression:Regression",
     "dense": "unveil.tasks.dense:Dense",
+    "forces": "unveil.tasks.forces:Forces",
     "events": "unveil.tasks.events:Events",
     "forecast": "unveil.tasks.forecast:Forecast",
     "zero-shot": "unveil.tasks.text:ZeroShot",

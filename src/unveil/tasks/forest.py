@@ -39,7 +39,7 @@ class Forest(Task):
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
         train, test = bench.sides(name)
-        for goal in goals(bench):
+        for goal in goals(bench, bench.ways[name].network):
             for each in goal.budgets(bench):
                 answers = []
                 for number in range(min(DRAWS, bench.repeats(each))):

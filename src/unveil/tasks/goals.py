@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unveil.contracts import Encoder
 from unveil.data.samples import Samples
 from unveil.tasks import numbers
 from unveil.tasks.agreement import agreement
@@ -107,18 +108,21 @@ class Numbers:
     Args:
         centre: of the targets that are learned from.
         scale: their deviation.
+        by_row: shares of a row are learned, see :func:`unveil.tasks.numbers.by_row`.
     """
 
     centre: float = 0.0
     scale: float = 1.0
+    by_row: bool = False
     outputs = 1
     learned = "targets"
 
     def fitted(self, samples: Samples) -> Numbers:
-        return Numbers(float(samples.targets.mean()), float(samples.targets.std()) or 1.0)
+        target = numbers.learned(samples, self.by_row)
+        return Numbers(float(target.mean()), float(target.std()) or 1.0, self.by_row)
 
     def wanted(self, samples: Samples) -> Tensor:
-        return torch.as_tensor((samples.targets - self.centre) / self.scale, dtype=torch.float32)
+        return torch.as_tensor((numbers.learned(samples, self.by_row) - self.centre) / self.scale, dtype=torch.float32)
 
     def loss(self, found: Tensor, wanted: Tensor) -> Tensor:
         return F.l1_loss(found[:, 0].float(), wanted)
@@ -127,7 +131,7 @@ class Numbers:
         return self.centre + self.scale * found.float()
 
     def merit(self, answer: Tensor, samples: Samples) -> np.ndarray:
-        return -np.abs(answer[:, 0].cpu().double().numpy() - samples.targets)
+        return -np.abs(answer[:, 0].cpu().double().numpy() - numbers.learned(samples, self.by_row))
 
     def budgets(self, bench: Bench) -> Sequence[int | None]:
         return numbers.budgets(bench)
@@ -143,10 +147,10 @@ class Numbers:
 
     def results(self, bench: Bench, features: str, way: str, answers: list[Tensor], each: int | None, **facts: Any) -> Iterator[Result]:
         told = [answer[:, 0].cpu().double().numpy() for answer in answers]
-        yield from numbers.errors(bench, features, way, told, at=numbers.coordinates(each), **facts)
+        yield from numbers.errors(bench, features, way, told, at=numbers.coordinates(each), by_row=self.by_row, **facts)
 
 
-def goals(bench: Bench) -> list[Goal]:
-    """What can be learned and scored on these data."""
+def goals(bench: Bench, network: Encoder | None = None) -> list[Goal]:
+    """What can be learned and scored on these data, of the features of ``network`` where they are a network's."""
     classes: list[Goal] = [Classes(bench.classes)] if bench.split.train.labels is not None else []
-    return classes + [Numbers()] * numbers.predictable(bench)
+    return classes + [Numbers(by_row=numbers.by_row(bench.split.train, network))] * numbers.predictable(bench)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from unveil.contracts import Encoder
 from unveil.data.samples import Samples
 from unveil.randomness import Generator
 from unveil.tasks.bench import Bench
@@ -15,6 +16,21 @@ from unveil.tasks.result import Result, interval, jackknife, pseudovalues
 
 TENFOLD = 10  # samples that stand for one label a class of a budget, as if there were ten classes
 BRACKETS = re.compile(r"[(\[]([^()\[\]]+)[)\]]\s*$")
+
+
+def by_row(samples: Samples, network: Encoder | None) -> bool:
+    """Whether to learn what each row adds to the targets: they grow with a sample, as an energy does, and its features do not.
+
+    Pooled features are a mean over rows and hold no size: nothing linear in them is the energy of molecules of different size, but it
+    can be the mean of what each atom adds, as in every network that sums over atoms (Behler and Parrinello 2007). A network whose
+    readout is the sum, and counts such as those of a kind's statistics, grow themselves.
+    """
+    return samples.extensive and network is not None and getattr(network, "readout", "mean") == "mean"
+
+
+def learned(samples: Samples, by_row: bool) -> np.ndarray:
+    """Targets ``(n,)``, where asked for in shares of a row."""
+    return samples.targets / samples.sizes.double().numpy() if by_row else samples.targets
 
 
 def differ(target: np.ndarray | None) -> bool:
@@ -51,10 +67,12 @@ def coordinates(each: int | None) -> dict[str, Any]:
     return {"samples": each * TENFOLD} if each else {}
 
 
-def errors(bench: Bench, features: str, way: str, answers: Sequence[np.ndarray], protocol: str, **facts: Any) -> Iterator[Result]:
-    """R2 and mean absolute error of the answers ``(n_test,)`` of each repeat."""
+def errors(bench: Bench, features: str, way: str, answers: Sequence[np.ndarray], protocol: str, by_row: bool = False,
+           **facts: Any) -> Iterator[Result]:
+    """R2 and mean absolute error of the answers ``(n_test,)`` of each repeat, which with ``by_row`` are shares of a row."""
     test = bench.split.test
-    target, facts = test.targets, dict(labels=None, protocol=f"{protocol}; target {test.target}", **facts)
+    target, facts = test.targets, dict(labels=None, protocol=f"{protocol}; target {test.target}{', learned by row' * by_row}", **facts)
+    answers = [answer * test.sizes.double().numpy() for answer in answers] if by_row else answers
     known = np.isfinite(target)
     sums = [np.where(known, each, 0) for each in (known, target, np.square(target))]
     sums = [bench.by_part(np.stack([*sums, np.where(known, np.square(answer - target), 0)], 1)) for answer in answers]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unveil.tasks.bench import Bench
 from unveil.tasks.linear import fold_of, standardiser
-from unveil.tasks.numbers import budgets, coordinates, errors, measured, predictable
+from unveil.tasks.numbers import budgets, by_row, coordinates, errors, learned, measured, predictable
 from unveil.tasks.result import Result
 from unveil.tasks.task import Task
 
@@ -23,7 +23,8 @@ class Regression(Task):
 
     A regression knows no classes: a budget of 5 labels a class is one of 50 samples here, and says so in ``at``. Budgets of more
     samples than there are, are left out. R2 is 0 for the mean of the test samples' targets; the row "median" says what the median of
-    the training samples' gets.
+    the training samples' gets. An energy, which grows with a sample, is learned as what each row adds to it where features are means over
+    rows; see :func:`unveil.tasks.numbers.by_row`.
     """
 
     name = "regression"
@@ -32,7 +33,8 @@ class Regression(Task):
         return "" if predictable(bench) else "numbers to predict that differ (--targets)"
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
-        (train, test), target = bench.sides(name), bench.split.train.targets
+        (train, test), whole = bench.sides(name), bench.split.train
+        target = learned(whole, each_row := by_row(whole, bench.ways[name].network))
         for each in budgets(bench):
             answers = []
             for number in range(bench.repeats(each)):
@@ -40,15 +42,15 @@ class Regression(Task):
                 w = fit(train.features[at], target[at], None if train.groups is None else train.groups[at])
                 answers.append((test.features.double() @ w[:-1] + w[-1]).numpy())
             penalty = "chosen by cross-validation" + ("" if train.groups is None else ", whole groups apart")
-            yield from errors(bench, name, name, answers, task=self.name, n_train=len(at), at=coordinates(each),
+            yield from errors(bench, name, name, answers, task=self.name, n_train=len(at), at=coordinates(each), by_row=each_row,
                               protocol=f"ridge regression on standardised features, penalty {penalty}")
 
     def controls(self, bench: Bench, name: str) -> Iterator[Result]:
         """The median of the training samples' targets for every test sample."""
-        target = bench.split.train.targets
+        target = learned(bench.split.train, bench.split.train.extensive)
         answer = np.full(len(bench.split.test), np.nanmedian(target))
         for result in errors(bench, "median", name, [answer], task=self.name, n_train=int(np.isfinite(target).sum()), at={},
-                             protocol="the median of the training samples' targets"):
+                             by_row=bench.split.train.extensive, protocol="the median of the training samples' targets"):
             yield replace(result, encoder="none")
 
 

@@ -143,7 +143,7 @@ class Network(Task):
         return "" if goals(bench) else "labels, or numbers to predict that differ (--targets)"
 
     def judge(self, bench: Bench, name: str) -> Iterator[Result]:
-        for goal in goals(bench):
+        for goal in goals(bench, bench.ways[name].network):
             yield from self._judge(bench, name, goal)
 
     def _judge(self, bench: Bench, name: str, goal: Goal) -> Iterator[Result]:

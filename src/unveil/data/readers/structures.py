@@ -25,6 +25,8 @@ WAYS = {".xyz": xyz, ".extxyz": xyz, ".pdb": pdb, ".cif": blocks, ".db": databas
 TABLES = {".csv", ".tsv", ".gz", ".parquet"}
 SQLITE = b"SQLite format 3\0"
 FORM = ("lattice", "properties", "pbc")  # which say how a frame is written
+GROW = {"energy", "free_energy"}  # of twice the atoms they are about twice as large
+GROW_IN_QM9 = {"zpve", "U0", "U", "H", "G"}
 SHOWN = 12  # names of numbers that a note gives
 
 
@@ -70,7 +72,8 @@ def read(path: Path, options: Options) -> Records:
     records.layout = "atoms"
     unit = next((source.units[options.targets] for source in sources if options.targets in source.units), None)
     records.target = f"{options.targets} ({unit})" if unit else None
-    records.notes += _notes(sources, options, unit)
+    records.extensive = options.targets in GROW or (bool(unit) and options.targets in GROW_IN_QM9)
+    records.notes += [*dict.fromkeys(note for source in sources for note in source.notes), *_notes(sources, options, unit)]
     return records
 
 

@@ -73,7 +73,7 @@ def read(path: Path, options: Options) -> Records:
     others = {str(path)} if path.is_file() else {file for file in walk(path, {".txt"}) if file.endswith(INDICATOR)}
     if len(others) > 1:
         raise Unusable(f"{path} holds {len(others)} TU sets; name the folder of one, such as {stem.parent}")
-    if options.groups or options.labels == "folders":
+    if (options.groups and not options.made) or options.labels == "folders":
         raise Unusable(f"the TU set {stem.name} says nothing of groups or folders: leave out --groups and --labels folders")
     owner = _integers(stem, "graph_indicator", 1)[:, 0]
     label, target, count, notes = _answers(stem, options)

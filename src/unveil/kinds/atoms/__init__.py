@@ -19,7 +19,7 @@ from unveil.kinds.atoms.corrupt import LEVELS, corrupted
 from unveil.kinds.atoms.describe import composition, distances, sizes, spectrum
 from unveil.kinds.atoms.draw import drawing
 from unveil.kinds.atoms.planted import shapes
-from unveil.kinds.atoms.read import common, read, told
+from unveil.kinds.atoms.read import common, known_forces, read, told
 from unveil.kinds.atoms.view import near, only, shaken, turned
 from unveil.kinds.kind import Kind
 from unveil.randomness import Generator
@@ -51,13 +51,14 @@ class Atoms(Kind):
             raise Unusable(f"kind.elements is {elements!r}: {why}. Give symbols with spaces between them, such as 'H C N O'") from None
 
     def open(self, records: Records) -> Samples:
-        packed, at, faults = read(records)
+        clouds, packed, at, faults = read(records)
+        forces, said = known_forces(clouds, [records.names[i] for i in at])
         pick = lambda column: None if column is None else np.asarray(column)[at]
         labels, classes = encode_labels(records.labels)
         groups, group_names = encode_labels(records.groups)
         return self._samples(packed, labels=pick(labels), classes=classes, targets=pick(records.targets), groups=pick(groups),
                              group_names=group_names, test=pick(records.test), name=lambda i: records.names[at[i]], faults=faults,
-                             notes=records.notes)
+                             notes=[*records.notes, *said], forces=forces)
 
     def _samples(self, packed: Packed, notes: Sequence[str] = (), **known: Any) -> Samples:
         if self.elements is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -19,15 +20,16 @@ FLAT = 0.1  # angstrom: walls of a cell nearer than this enclose nothing
 ROWS = 1 << 16  # atoms that are looked through in one piece
 
 
-def read(records: Records) -> tuple[Packed, np.ndarray, dict[str, str]]:
-    """Usable clouds, their numbers among the records, and what was set aside.
+def read(records: Records) -> tuple[list[Structure], Packed, np.ndarray, dict[str, str]]:
+    """Usable clouds, one by one and packed, their numbers among the records, and what was set aside.
 
     Raises:
         Unusable: where none is left.
     """
     found, faults = usable(records, checked)
     at = np.fromiter(found, np.int64, len(found))
-    packed = Packed(list(found.values())) if found else None
+    clouds = list(found.values())
+    packed = Packed(clouds) if found else None
     apart = touching(packed) if found else {}
     for number, why in apart.items():
         faults[records.names[at[number]]] = why
@@ -35,12 +37,14 @@ def read(records: Records) -> tuple[Packed, np.ndarray, dict[str, str]]:
         raise none_left(records, faults, "structures")
     if apart:
         at = np.delete(at, list(apart))
-        packed = Packed([found[i] for i in at])
-    return packed, at, faults
+        clouds = [found[i] for i in at]
+        packed = Packed(clouds)
+    return clouds, packed, at, faults
 
 
 def checked(cloud: Structure) -> Structure:
-    """The atoms and the cell of a cloud as they are packed: bonds are left out, and an open cloud lies about the origin.
+    """The atoms and the cell of a cloud as they are packed: bonds are left out, and an open cloud lies about the origin. It is shifted and
+    never turned, so forces stay as they are.
 
     Raises:
         Unreadable: where it has no atoms, no places, an element that does not exist, a place that is no number, or a cell of no volume.
@@ -66,8 +70,57 @@ def checked(cloud: Structure) -> Structure:
                          f"{', '.join(f'{x:g}' for x in where[first])}")
     cell = None if cloud.cell is None else np.asarray(cloud.cell, np.float64)
     if cell is None or not cell.any():
-        return Structure(np.float32(values), where=np.float32(where - where.mean(0)))
-    return Structure(np.float32(values), where=np.float32(where), cell=voluminous(cell))
+        return Structure(np.float32(values), where=np.float32(where - where.mean(0)), forces=cloud.forces)
+    return Structure(np.float32(values), where=np.float32(where), cell=voluminous(cell), forces=cloud.forces)
+
+
+def known_forces(clouds: Sequence[Structure], names: Sequence[str]) -> tuple[Tensor | None, list[str]]:
+    """Forces on the atoms of all clouds, laid end to end ``(sum N, 3)`` float32, and what is to be said of them.
+
+    Forces that are damaged are unknown, as are those of a cloud that has none: NaN. The cloud is used all the same: forces are labels, and
+    an encoder is taught without them.
+
+    Args:
+        clouds: as :func:`read` leaves them.
+        names: of the clouds.
+
+    Returns:
+        None in place of the forces where none are known.
+    """
+    held, wrong = [], {}
+    for cloud, name in zip(clouds, names, strict=True):
+        try:
+            held.append(sound_forces(cloud))
+        except Unreadable as why:
+            wrong[name] = str(why)
+            held.append(None)
+    known = sum(forces is not None for forces in held)
+    notes = [f"forces of {known:,} of {len(held):,} structures are known, eV/angstrom"] if known else []
+    if wrong:
+        name, why = next(iter(wrong.items()))
+        notes.append(f"the forces of {len(wrong):,} structure{'s' * (len(wrong) > 1)} are set aside as unknown; {name}: {why}")
+    if not known:
+        return None, notes
+    whole = [np.full((len(cloud), 3), np.nan, np.float32) if forces is None else forces for cloud, forces in zip(clouds, held)]
+    return torch.from_numpy(np.concatenate(whole)), notes
+
+
+def sound_forces(cloud: Structure) -> np.ndarray | None:
+    """The forces on a cloud ``(n, 3)`` float32; None where it has none.
+
+    Raises:
+        Unreadable: where they are not three finite numbers an atom.
+    """
+    if cloud.forces is None:
+        return None
+    with np.errstate(over="ignore"):
+        forces = np.asarray(cloud.forces, np.float64).astype(np.float32)
+    if forces.shape != (len(cloud), 3):
+        raise Unreadable(f"has {'x'.join(map(str, forces.shape))} numbers as forces, where its {len(cloud)} atoms have {len(cloud)}x3")
+    finite = np.isfinite(forces).all(1)
+    if not finite.all():
+        raise Unreadable(f"the force on its atom {int(finite.argmin()) + 1} is no three finite numbers")
+    return forces
 
 
 def voluminous(cell: np.ndarray) -> np.ndarray:

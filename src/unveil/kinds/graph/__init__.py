@@ -15,7 +15,7 @@ from unveil.data.records import Records
 from unveil.data.samples import Samples, encode_labels
 from unveil.kinds.graph.coarsen import hierarchy, shares
 from unveil.kinds.graph.corrupt import LEVELS, corrupted
-from unveil.kinds.graph.describe import circles, degrees, sums
+from unveil.kinds.graph.describe import circles, degree_bins, degrees, sums
 from unveil.kinds.graph.draw import drawing
 from unveil.kinds.graph.planted import textures
 from unveil.kinds.graph.read import read
@@ -82,6 +82,11 @@ class Graph(Kind):
 
     def fixed(self, samples: Samples) -> dict[str, object]:
         return {"levels": self.levels, "ratio": self.ratio, "code": self.code, "degrees": self.degrees}
+
+    def grouping(self, samples: Samples, name: str | None) -> tuple[np.ndarray, list[str], str] | None:
+        """``"degree"``: bins of the mean number of neighbours of a node, by which tests under shift hold graphs out (Gui et al. 2022,
+        arXiv 2206.08452); see :func:`.describe.degree_bins`."""
+        return (*degree_bins(samples), "mean degree") if name == "degree" else None
 
     def view(self, batch: Batch, count: int, *, area: tuple[float, float], size: float, strength: float, symmetry: bool,
              generator: Generator) -> list[Batch]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from unveil.contracts import Batch
+from unveil.data.samples import Samples
+from unveil.errors import Unusable
 from unveil.kinds.graph.view import edges_there, per_sample
 from unveil.randomness import mix
 
 WIDTH = 1024  # places that colours are hashed to
 ROUNDS = 3
 DEGREES = 9  # 0 to 7, and more
+BINS = 20  # of mean degree: a quarter of them are parts enough for an interval
 _NODE, _EDGE, _BOND = 0x1E3779B97F4A7C15, 0x42B2AE3D27D4EB4F, 0x165667B19E3779F9  # odd
 
 
@@ -61,3 +65,22 @@ def degrees(batch: Batch) -> Tensor:
     counts = batch.values.new_zeros(graph.count * DEGREES)
     counts.index_add_(0, graph.sample * DEGREES + many.clamp_max(DEGREES - 1), alive.to(counts))
     return torch.cat([per_sample(graph, (many * alive).to(counts))[:, None] / 2, counts.view(-1, DEGREES)], 1)
+
+
+def degree_bins(samples: Samples) -> tuple[np.ndarray, list[str]]:
+    """Bins of the mean degree, up to :data:`BINS` of about equally many graphs, from least to greatest; equal degrees are in one bin.
+
+    Returns:
+        the bin of each graph ``(n,)``, and what each bin holds.
+
+    Raises:
+        Unusable: where all have the same mean degree.
+    """
+    degree = (samples.fetch.many.double() / samples.fetch.sizes)[samples.index].numpy()
+    cuts = np.unique(np.quantile(degree, np.arange(1, BINS) / BINS))
+    _, group = np.unique(np.searchsorted(cuts, degree, side="right"), return_inverse=True)
+    if not group.any():
+        raise Unusable(f"all {len(degree):,} graphs are in one bin of mean degree, {degree.min():.3g} to {degree.max():.3g} neighbours a "
+                       "node: leave out --groups degree")
+    inside = [degree[group == number] for number in range(group.max() + 1)]
+    return group, [f"{held.min():.3g} to {held.max():.3g} neighbours a node" for held in inside]
