@@ -148,3 +148,12 @@ def test_shares_are_short(value, text):
 def test_a_control_that_is_not_clearly_beaten_is_named_though_another_is_higher():
     told = said(row("encoder", 20, 0.82), row("from scratch", 20, 0.79), row("statistics", 20, 0.785, wobble=-0.03))
     assert told.tone == "even" and "gains nothing clear over hand statistics" in told.headline
+
+
+@pytest.mark.parametrize("task, metric", [("dense", "token accuracy"), ("forces", "cosine")])
+def test_what_is_known_of_places_alone_decides_too(task, metric):
+    row = lambda features, value: {"features": features, "task": task, "metric": metric, "labels": None, "at": {}, "value": value,
+                                   "low": value - 0.02, "high": value + 0.02, "values": [value]}
+    told = decide(of_run([row("encoder", 0.9), row("random init", 0.5)]))
+    assert told.tone == "use"
+    assert told.headline == "With all labels use this encoder + linear: .90 [.88, .92]; the same network untrained gives .50."

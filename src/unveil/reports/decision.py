@@ -17,6 +17,10 @@ CONTROLS = {  # what a control is called, its verb, and what to do where it wins
     ("raw + PCA", "linear"): ("raw values + PCA", "give", "use raw values + PCA, not {who}"),
     ("random init", "linear"): ("the same network untrained", "gives", "do not use {who}, the same network untrained is better")}
 TOLD = (("statistics", "linear"), ("from scratch", "network"))  # controls that are named even where they do not come second
+ELSE = (  # figures that stand for accuracy where there are no classes of samples, and what stands for the probe
+    {("regression", "R2"): "linear", ("network", "R2"): "network"},
+    {("dense", "token accuracy"): "linear"},
+    {("forces", "cosine"): "linear"})
 SMALLEST = 0.01  # gain that decides anything
 Way = tuple[str, str]
 
@@ -66,13 +70,13 @@ def share(value: float) -> str:
 
 
 def of_run(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[Way, int | None], Score]:
-    """Scores of the rows of :class:`unveil.tasks.result.Result`: accuracies, or where there are no classes R2 of a regression."""
+    """Scores of the rows of :class:`unveil.tasks.result.Result`: accuracies, or of the first of :data:`ELSE` that was judged."""
     rows = [row for row in rows if not row.get("at")]
-    classes = [row for row in rows if row.get("metric", "accuracy") == "accuracy"]
-    probes = {"regression": "linear", "network": "network"}
-    numbers = [{**row, "task": probes[row["task"]]} for row in rows if row["task"] in probes and row.get("metric") == "R2"]
+    found = [row for row in rows if row.get("metric", "accuracy") == "accuracy"]
+    for probes in ELSE:
+        found = found or [{**row, "task": probes[asked]} for row in rows if (asked := (row["task"], row.get("metric"))) in probes]
     return {((row["features"], row["task"]), row["labels"]):
-            Score(row["value"], row["low"], row["high"], dict(enumerate(row["values"]))) for row in classes or numbers}
+            Score(row["value"], row["low"], row["high"], dict(enumerate(row["values"]))) for row in found}
 
 
 def of_study(rows: Sequence[Mapping[str, Any]], arm: str, budgets: Sequence[int | None]) -> dict[tuple[Way, int | None], Score]:
@@ -110,7 +114,7 @@ def decide(table: Table, findings: Sequence[Mapping[str, Any]] = (), status: str
     """What to do.
 
     Args:
-        table: scores; empty where there are no labels.
+        table: scores; empty where nothing was judged.
         findings: of the diagnosis, each with ``sentence``, ``advice`` and ``fatal``.
         status: how the run ended.
         step: where.
