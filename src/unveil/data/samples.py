@@ -52,6 +52,7 @@ class Samples:
         index: ids of the samples, int64; those of a subset are a part of the whole's.
         whole: number of samples of the whole.
         target: what the targets are called.
+        described: class name -> a sentence that says what it is; empty where nobody has said it.
         apart: what belongs together is kept together by a split; else single samples are held out, as the user asked.
     """
 
@@ -67,6 +68,7 @@ class Samples:
         self.labels, self.classes, self.groups, self.test = labels, classes or [], groups, test
         self.group_names = list(group_names)
         self.targets, self.dense, self.target = targets, dense, "target"
+        self.described: dict[str, str] = {}
         self.faults = {} if faults is None else faults
         self.notes = [] if notes is None else notes
         self.mixed, self.text, self.apart, self.cut, self.doubts = mixed, text, True, cut, list(doubts)
