@@ -70,8 +70,8 @@ def attach_descriptions(samples: Samples, path: Path) -> None:
     lines = _lines(path, "descriptions")
     found = {line[0].strip(): line[-1].strip() for line in lines if len(line) > 1}
     if missing := [name for name in samples.classes if not found.get(name)]:
-        raise Unusable(f"{path} has no sentence for the class {missing[0]!r}{nearest(missing[0], list(found))}; give a line a class: its "
-                       "name, a comma, and a sentence, in double quotes where it has a comma itself")
+        raise Unusable(f"{path} has no sentence for the class {missing[0]!r}: give a line a class with its name, a comma, and a sentence, "
+                       f"in double quotes where it has a comma itself{nearest(missing[0], list(found))}")
     samples.described = {name: found[name] for name in samples.classes}
 
 
