@@ -163,6 +163,16 @@ def test_prompts_are_in_the_order_of_numbers():
         assert all(TOKENISER.decode(texts[0].tolist()) == WORDS[name][value][0] for value, texts in values.items())
 
 
+def test_prompts_name_classes_only_where_captions_do_and_are_never_cut():
+    names = ["rest", "arm_raise", *(f"a rather long name of what somebody does with both hands {end}" for end in "ab")]
+    plain, named = (Signal(window=64, captions=captions).prompts(names) for captions in ("signal", "classes"))
+    assert "class" not in plain and "class" not in Signal(window=64, captions="classes").prompts()
+    assert list(named["class"]) == names and {name: named[name].keys() for name in WORDS} == {name: plain[name].keys() for name in WORDS}
+    for name, texts in named["class"].items():
+        assert [TOKENISER.decode(text.tolist()).split(" is ")[-1].split(" shows ")[-1] for text in texts] == [name.replace("_", " ")] * 3
+        assert (texts == END).sum(1).tolist() == [1, 1, 1]
+
+
 def test_without_captions_nothing_is_said():
     kind = Signal(window=64)
     samples = kind.planted(4, Generator("none"))

@@ -18,16 +18,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unveil.parts import losses
 from unveil.parts.losses import (
     centred_cross_entropy,
     contrast,
     infonce,
     jensen_shannon,
     latent_error,
+    likeness_margin,
     masked_mean,
     mean_over,
     scaled_cosine,
     sigreg,
+    supervised_contrast,
     variance_covariance,
 )
 from unveil.randomness import Generator
@@ -264,3 +267,82 @@ def test_jensen_shannon_is_the_sum_over_pairs(some):
     assert [float(x) for x in got] == pytest.approx([sum(own) / len(own), sum(other) / len(other)], rel=1e-12)
     zero = jensen_shannon(0 * local, whole, sample, valid)
     assert [float(x) for x in zero] == pytest.approx([0, 0], abs=1e-12), "nothing is shared"
+
+
+def slow_supervised(z, labels, temperature):
+    z, found = [x / np.linalg.norm(x) for x in z], []
+    for i in range(len(z)):
+        all_others = sum(math.exp(z[i] @ z[a] / temperature) for a in range(len(z)) if a != i)
+        mine = [-math.log(math.exp(z[i] @ z[p] / temperature) / all_others) for p in range(len(z)) if p != i and labels[p] == labels[i]]
+        found += [np.mean(mine)] if mine else []
+    return np.mean(found) if found else 0.0
+
+
+def slow_margin(u, labels, likeness, same):
+    total = 0.0
+    for i, j in itertools.combinations(range(len(u)), 2):
+        s = likeness[labels[i], labels[j]]
+        if same or labels[i] != labels[j]:
+            margin = 2.0 if s > 0.8 else 1.5 if s > 0.5 else 1.0
+            total += (s * s + 0.1) * max(0.0, margin - np.linalg.norm(u[i] - u[j]))
+    return total / (len(u) * (len(u) - 1))
+
+
+def classes_of(seed, count, width):
+    draw = np.random.default_rng(seed)
+    texts = draw.uniform(0, 1, (3, 3))
+    likeness = np.maximum(texts, texts.T)
+    np.fill_diagonal(likeness, 1.0)
+    u = draw.normal(size=(count, width))
+    return u / np.linalg.norm(u, axis=1, keepdims=True), draw.integers(0, 3, count), likeness
+
+
+@few
+@given(st.tuples(st.integers(2, 8), st.integers(1, 5)), seeds, st.sampled_from([0.07, 0.5]))
+def test_supervised_contrast_is_the_mean_over_pairs_of_a_class(shape, seed, temperature):
+    z, labels, _ = classes_of(seed, *shape)
+    ours = supervised_contrast(*single(3 * z), torch.tensor(labels), temperature)
+    assert ours.item() == pytest.approx(slow_supervised(z, labels, temperature), rel=1e-3, abs=1e-4)
+
+
+@few
+@given(st.tuples(st.integers(2, 8), st.integers(1, 5)), seeds, st.booleans())
+def test_likeness_margin_is_the_sum_over_pairs(shape, seed, same):
+    u, labels, likeness = classes_of(seed, *shape)
+    ours = likeness_margin(*single(u), torch.tensor(labels), *single(likeness), same)
+    assert ours.item() == pytest.approx(slow_margin(u, labels, likeness, same), rel=1e-4, abs=1e-5)
+
+
+def test_samples_of_one_class_are_parted_only_where_that_is_asked_for():
+    u = torch.nn.functional.normalize(torch.tensor([[1.0, 0.1], [1.0, -0.1]]), dim=-1).requires_grad_()
+    labels, likeness = torch.tensor([1, 1]), torch.eye(2)
+    assert float(likeness_margin(u, labels, likeness)) == 0
+    likeness_margin(u, labels, likeness, same=True).backward()
+    assert u.grad[0, 1] < 0 < u.grad[1, 1], "a step against the gradient drives them apart"
+
+
+def test_losses_by_class_are_finite_where_samples_are_equal_or_alone():
+    z = torch.ones(4, 3, requires_grad=True)
+    for labels in (torch.tensor([0, 0, 1, 1]), torch.arange(4)):
+        (supervised_contrast(z, labels, 0.07) + likeness_margin(z, labels, torch.ones(4, 4), same=True)).backward()
+        assert z.grad.isfinite().all()
+    assert float(supervised_contrast(torch.randn(4, 3), torch.arange(4), 0.07)) == 0
+
+
+def test_losses_by_class_are_those_of_the_joined_batch(monkeypatch):
+    """Two processes of three samples each, whose sums are added by hand."""
+    u, labels, likeness = classes_of(5, 6, 3)
+    (z, alike), labels = single(u, likeness), torch.tensor(labels)
+    whole = supervised_contrast(z, labels, 0.5), likeness_margin(z, labels, alike)
+    monkeypatch.setattr(losses, "gather", lambda x: z if x.is_floating_point() else labels)
+    monkeypatch.setattr(losses, "world", lambda: 2)
+    monkeypatch.setattr(losses, "mean_over", lambda error, asked: torch.stack([(error * asked).sum(), asked.sum()]))
+    sums, margins = [], []
+    for number in (0, 1):
+        monkeypatch.setattr(losses, "rank", lambda number=number: number)
+        mine = slice(3 * number, 3 * number + 3)
+        sums.append(supervised_contrast(z[mine], labels[mine], 0.5))
+        margins.append(likeness_margin(z[mine], labels[mine], alike))
+    total, count = sum(sums)
+    assert (total / count).item() == pytest.approx(whole[0].item(), rel=1e-5)
+    assert (sum(margins) / 2).item() == pytest.approx(whole[1].item(), rel=1e-5) and whole[1] > 0

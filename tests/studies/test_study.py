@@ -152,6 +152,12 @@ def test_a_study_of_numbers_runs_to_a_verdict_in_their_unit(place):
     assert "mm at 10 samples" in verdict.why and verdict.seeds == 2
 
 
+def test_captions_that_name_classes_are_never_taught_on_what_is_scored(place):
+    study = load_study(written(place, "leak", taught_on="all", settings=SHARED | {"kind.captions": "classes"}))
+    with pytest.raises(Unusable, match="what they say names the labels of those to score on"):
+        run_study(study, seeds=1, arms=["hot"], runs=place / "runs")
+
+
 @pytest.mark.parametrize("held, said", [
     ({"folds": "many"}, "has the folds 'many': lists of groups, or such as '10-fold stratified'"),
     ({"folds": "1-fold stratified"}, "are meant"), ({"taught_on": "test"}, "teaches on 'test'"),

@@ -147,3 +147,37 @@ def test_a_text_part_that_says_captions_is_asked_how_likely_it_says_each():
     rows = rows_of(network, ZeroShot(samples=40))
     assert rows["encoder", "balanced accuracy of trend"]["value"] == pytest.approx(1.0)
     assert judge(bench(network), [TextRetrieval()]) == ([], {"text-retrieval": "a text part that a contrast has taught"})
+
+
+class Named(Ideal):
+    """Reads the class of a prompt, and nothing else."""
+
+    def samples(self, features):
+        return features.local[:, 0]
+
+    def texts(self, text):
+        said = [TOKENISER.decode(row).split()[-1] for row in text.tolist()]
+        return torch.tensor([[float(word == name) for name in "abcd"] for word in said])
+
+
+@pytest.mark.parametrize("captions", ["signal", "classes"])
+def test_the_class_is_asked_for_where_captions_name_it(captions):
+    """The network is told the class of every second sample, and of the others a wrong one: half are found."""
+    kind = Signal(window=64, captions=captions)
+    samples = kind.planted(400, Generator("asked"))
+    said = torch.as_tensor(samples.labels + (np.arange(400) // 4 % 2)) % 4
+    network = Reader()
+    network.forward = lambda batch, **how: Features(nn.functional.one_hot(said[batch.ids], 4).float()[:, None], batch.values[:, 0])
+    network.beside = {"text": Named()}
+    way = Way(lambda batch: batch.values.flatten(1), network, hash="one")
+    parts = split(samples, [0, 1, 2, 3])
+    found, _ = judge(Bench(parts, {"encoder": way}, kind, controls=False), [ZeroShot(samples=len(parts.test))])
+    rows = {(row["features"], row["metric"]): row for row in found}
+    assert (("encoder", "balanced accuracy of class") in rows) == (captions == "classes")
+    if captions == "classes":
+        assert rows["encoder", "balanced accuracy of class"]["value"] == pytest.approx(0.5)
+        assert rows["chance", "balanced accuracy of class"]["value"] == pytest.approx(1 / 4)
+        assert "among 4 values of class" in rows["encoder", "balanced accuracy of class"]["protocol"]
+        parts.test.labels[::2] = -1
+        again, _ = judge(Bench(parts, {"encoder": way}, kind, controls=False), [ZeroShot(samples=len(parts.test))])
+        assert any(row["metric"] == "balanced accuracy of class" for row in again), "samples without a label are not asked for"

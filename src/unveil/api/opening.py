@@ -48,6 +48,7 @@ def open_data(source, kind: Kind | None = None, options: Options | None = None, 
 def opened(kind: Kind, records: Records, options: Options, say: Say) -> Samples:
     """Records as samples of a kind, with what the user's files say of them."""
     samples = kind.open(records)
+    samples.described = records.described
     attach(samples, options)
     if options.windows:
         samples.groups, samples.group_names, samples.apart = None, [], False

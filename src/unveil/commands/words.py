@@ -28,6 +28,7 @@ def command(commands, name: str, run: Callable, summary: str, examples: str, jud
         command.add_argument("--kind", help="of the data; detected where it is certain")
         command.add_argument("--labels", help="folders, the name of a column, or a CSV file of names and labels")
         command.add_argument("--targets", help="column of numbers to predict, or a CSV file of names and numbers")
+        command.add_argument("--descriptions", metavar="FILE", help="CSV file of classes and a sentence each, for tasks that read texts")
         command.add_argument("--groups", help="column of subjects or recordings, for honest splits; or files, folders; degree of graphs; "
                                                "windows keeps none")
         command.add_argument("--time", help="column of time stamps")
@@ -45,7 +46,7 @@ def options_of(given):
     """What the user said of the data."""
     from unveil.data.options import Options
     return Options(kind=given.kind, labels=given.labels, targets=given.targets, groups=given.groups, time=given.time, rate=given.rate,
-                   layout=given.layout)
+                   layout=given.layout, descriptions=given.descriptions)
 
 
 def numbers(text: str | None) -> tuple[int, ...] | None:

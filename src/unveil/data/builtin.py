@@ -35,6 +35,7 @@ class Builtin:
         address: official place of the files on the web, without the file name.
         made: command that computes the files, which then have no known SHA-256.
         parts: other sets that this one is made of; it has no files of its own, and is read from a table of their folders.
+        described: class -> a sentence that says what it is, for tasks that read texts.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Builtin:
     settings: dict[str, object] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    described: dict[str, str] = field(default_factory=dict)
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -81,6 +83,17 @@ def _watch(folder: Path, options: Options | None = None) -> Records:
     return Records([f"watch recording {i}" for i in range(len(series))], series.__getitem__, layout="ct", rate=50.0,
                    labels=np.array(held["y_labels"])[held["y"]], groups=np.array([f"{s:02d}" for s in held["subject"]]),
                    channels=list(held["X_labels"]))
+
+
+_EXERCISES = {
+    "PEN": "The person leans forward, lets the arm hang and swings it loosely like a pendulum.",
+    "ABD": "The straight arm is raised sideways to shoulder height or above and lowered again.",
+    "FEL": "The straight arm is raised forwards to above the head and lowered again.",
+    "IR": "With the elbow bent at the side, the forearm pulls an elastic band inwards across the belly.",
+    "ER": "With the elbow bent at the side, the forearm pulls an elastic band outwards away from the body.",
+    "TRAP": "The straight arm pulls an elastic band backwards past the hip, drawing the shoulder blade down.",
+    "ROW": "Bent over, the arm pulls a weight straight up to the chest and lowers it again.",
+}
 
 
 def _idx(path: Path) -> np.ndarray:
@@ -171,7 +184,7 @@ TABLE: dict[str, Builtin] = {
         kind="signal", about="7 shoulder exercises of 10 people, accelerometer and gyroscope of a wrist watch at 50 Hz",
         licence="BSD-3-Clause", citation="Burns et al., Shoulder physiotherapy exercise recognition, Physiol. Meas. 2018",
         files={"watch_dataset.npy": "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"}, read=_watch,
-        wheel="seglearn==1.2.5", folder="seglearn/data"),
+        wheel="seglearn==1.2.5", folder="seglearn/data", described=_EXERCISES),
     "fashion-mnist": Builtin(
         kind="image", about="70,000 grey pictures of clothes, 28 x 28, 10 classes", licence="MIT",
         citation="Xiao, Rasul and Vollgraf, arXiv 1708.07747",

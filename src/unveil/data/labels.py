@@ -12,7 +12,7 @@ import numpy as np
 from unveil.data.columns import number
 from unveil.data.options import Options
 from unveil.data.samples import Samples, encode_labels
-from unveil.errors import Unusable
+from unveil.errors import Unusable, nearest
 
 MANY = 20  # different numbers, from which labels are more likely measured than counted
 
@@ -25,6 +25,8 @@ def attach(samples: Samples, options: Options) -> None:
     """
     if options.label_file:
         attach_labels(samples, options.label_file)
+    if options.descriptions:
+        attach_descriptions(samples, Path(options.descriptions))
     if options.target_file:
         attach_targets(samples, options.target_file)
     elif options.targets:
@@ -57,6 +59,22 @@ def attach_targets(samples: Samples, path: Path) -> None:
     samples.target = header or path.stem
 
 
+def attach_descriptions(samples: Samples, path: Path) -> None:
+    """What each class is, from a CSV file with a line a class: its name and a sentence. A header is skipped.
+
+    Raises:
+        Unusable: where the file cannot be read, or a class of the samples has no sentence.
+    """
+    if samples.labels is None:
+        raise Unusable(f"{path} says what classes are, and the data have none: give --labels too")
+    lines = _lines(path, "descriptions")
+    found = {line[0].strip(): line[-1].strip() for line in lines if len(line) > 1}
+    if missing := [name for name in samples.classes if not found.get(name)]:
+        raise Unusable(f"{path} has no sentence for the class {missing[0]!r}: give a line a class with its name, a comma, and a sentence, "
+                       f"in double quotes where it has a comma itself{nearest(missing[0], list(found))}")
+    samples.described = {name: found[name] for name in samples.classes}
+
+
 def numeric(cells: Sequence[str], names: Sequence[str], column: str) -> np.ndarray:
     """Numbers to predict, float64, NaN for cells that are empty or marked as missing.
 
@@ -79,11 +97,7 @@ def numeric(cells: Sequence[str], names: Sequence[str], column: str) -> np.ndarr
 
 def _beside(samples: Samples, path: Path, what: str) -> tuple[list[str], str]:
     """The last cell of every sample's line in a CSV file, and its header, empty where there is none."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            lines = [line for line in csv.reader(stream) if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as why:
-        raise Unusable(f"cannot read the {what} in {path}: {getattr(why, 'strerror', None) or 'it is no CSV in UTF-8'}") from why
+    lines = _lines(path, what)
     names = [samples.name(i) for i in samples.index.tolist()]
     if lines and len(lines[0]) > 1:
         known = {line[0].strip(): line[-1].strip() for line in lines}
@@ -97,6 +111,19 @@ def _beside(samples: Samples, path: Path, what: str) -> tuple[list[str], str]:
     if len(found) != samples.whole:
         raise Unusable(f"{path} has {len(found)} {what} for {samples.whole} samples")
     return [found[i] for i in samples.index.tolist()], lines[0][0].strip() if header else ""
+
+
+def _lines(path: Path, what: str) -> list[list[str]]:
+    """The cells of each line that has any.
+
+    Raises:
+        Unusable: where the file cannot be read.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            return [line for line in csv.reader(stream) if line]
+    except (OSError, UnicodeDecodeError, csv.Error) as why:
+        raise Unusable(f"cannot read the {what} in {path}: {getattr(why, 'strerror', None) or 'it is no CSV in UTF-8'}") from why
 
 
 def _measured(samples: Samples) -> bool:

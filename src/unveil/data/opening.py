@@ -41,7 +41,9 @@ def open_records(source, options: Options | None = None, say: Callable[[str], No
         held = builtin.TABLE[name]
         kind = _kind(options.kind, (held.kind, *held.others), name, name, held.kind)
         folder = {part: locate(part, builtin.TABLE[part], say) for part in held.parts} if held.parts else locate(name, held, say)
-        return kind, held.read(folder, replace(options, kind=kind))
+        records = held.read(folder, replace(options, kind=kind))
+        records.described = held.described
+        return kind, records
     if not name.startswith("hf:"):
         _must_exist(path, name)
     place, readers = (name, ["hub"]) if name.startswith("hf:") else (path, TABLE)

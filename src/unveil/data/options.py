@@ -21,6 +21,7 @@ class Options:
         time: column of time stamps.
         rate: samples a second.
         layout: axes of one sample in an array: of ``"hw", "hwc", "chw", "t", "ct", "tc"``.
+        descriptions: CSV file of classes and, of each, a sentence that says what it is, for tasks that read texts.
     """
 
     kind: str | None = None
@@ -30,6 +31,7 @@ class Options:
     time: str | None = None
     rate: float | None = None
     layout: str | None = None
+    descriptions: str | None = None
 
     def __post_init__(self):
         if self.rate is not None and not 0 < self.rate < float("inf"):

@@ -49,6 +49,7 @@ class Records:
         notes: sentences about the source that a person should see, such as where a recording has gaps.
         smaller: reads a picture as :attr:`load` does and, where its shorter side has more pixels than asked, may bring it to
             :func:`scaled`, which is cheaper while it is decoded; None where the source cannot.
+        described: class -> a sentence that says what it is; empty where the source has none.
     """
 
     names: Sequence[str]
@@ -66,6 +67,7 @@ class Records:
     smaller: Callable[[int, int], np.ndarray] | None = None
     target: str | None = None
     extensive: bool = False
+    described: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -56,6 +56,7 @@ class Samples:
         target: what the targets are called.
         ordered: what the groups are in order of, such as ``"mean degree"``; empty where their order says nothing.
         extensive: the targets grow with the rows of a sample, as an energy does.
+        described: class name -> a sentence that says what it is; empty where nobody has said it.
         apart: what belongs together is kept together by a split; else single samples are held out, as the user asked.
     """
 
@@ -71,6 +72,7 @@ class Samples:
         self.labels, self.classes, self.groups, self.test = labels, classes or [], groups, test
         self.group_names = list(group_names)
         self.targets, self.dense, self.target, self.extensive, self.forces = targets, dense, "target", False, forces
+        self.described: dict[str, str] = {}
         self.faults = {} if faults is None else faults
         self.notes = [] if notes is None else notes
         self.mixed, self.text, self.apart, self.cut, self.doubts, self.ordered = mixed, text, True, cut, list(doubts), ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -112,9 +112,9 @@ class Kind:
         kind without texts."""
         return {}
 
-    def prompts(self) -> dict[str, dict[str, Tensor]]:
+    def prompts(self, classes: Sequence[str] = ()) -> dict[str, dict[str, Tensor]]:
         """Texts that say one value of one property, for each of :meth:`says` in the order of its numbers: ``(ways to say it, L)`` token
-        numbers by the value's name."""
+        numbers by the value's name. Under :attr:`uses_labels`, where texts name classes, these too, as :data:`unveil.parts.text.CLASS`."""
         return {}
 
     def statistics(self, batch: Batch) -> Tensor:

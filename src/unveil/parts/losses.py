@@ -189,3 +189,43 @@ def query_overlap(mixing: Tensor) -> Tensor:
     """
     both = mixing @ mixing.transpose(-1, -2)
     return (both.square().sum((-1, -2)) - both.diagonal(dim1=-2, dim2=-1).square().sum(-1)).mean() / mixing.shape[-2] ** 2
+
+
+@full_precision
+def supervised_contrast(z: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020, arXiv 2004.11362, eq. 2): of each ``z_i`` the mean of
+    ``-log exp(sim(z_i, z_p) / t) / sum_{a != i} exp(sim(z_i, z_a) / t)`` over all others p of its class, sim the cosine; the mean over
+    those i that have one, 0 where none has.
+
+    Args:
+        z: ``(B, D)``, at least two on all processes together.
+        labels: int64 ``(B,)``.
+        temperature: t.
+    """
+    z = F.normalize(z, dim=-1)
+    own = (rank() * len(z) + torch.arange(len(z), device=z.device))[:, None]
+    near = (z @ gather(z).T / temperature).scatter(1, own, float("-inf"))
+    same = (labels[:, None] == gather(labels)).scatter(1, own, False)
+    log = (near - near.logsumexp(1, keepdim=True)).masked_fill(~same, 0.0)
+    return mean_over(-log.sum(1) / same.sum(1).clamp_min(1), same.any(1))
+
+
+@full_precision
+def likeness_margin(u: Tensor, labels: Tensor, likeness: Tensor, same: bool = False) -> Tensor:
+    """Parts samples of different classes the more, the more alike the texts of their classes are: ``sum_{i < j} (S_ij^2 + 0.1)
+    max(0, m(S_ij) - |u_i - u_j|) / (B (B - 1))`` with ``m`` 2 where S is above 0.8, 1.5 where it is above 0.5, else 1 (UniMotion's second
+    stage, after the first author's code prerna-khanna/gesture-foundational-model).
+
+    Args:
+        u: ``(B, D)`` unit vectors, at least two on all processes together.
+        labels: int64 ``(B,)``.
+        likeness: S of two classes ``(classes, classes)``.
+        same: also part samples of one class, which are most alike, as the authors' code does against its own contrast.
+    """
+    everyone, theirs, own = gather(u), gather(labels), rank() * len(u) + torch.arange(len(u), device=u.device)
+    alike = likeness[labels][:, theirs]
+    margin = 1.0 + 0.5 * (alike > 0.5) + 0.5 * (alike > 0.8)
+    apart = torch.cdist(u, everyone, compute_mode="donot_use_mm_for_euclid_dist")
+    pairs = ((alike.square() + 0.1) * (margin - apart).clamp_min(0)).scatter(1, own[:, None], 0.0)
+    pairs = pairs if same else pairs.masked_fill(labels[:, None] == theirs, 0.0)
+    return pairs.sum() / 2 * world() / (len(everyone) * (len(everyone) - 1))

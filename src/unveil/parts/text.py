@@ -18,6 +18,7 @@ from unveil.parts.precision import wide
 
 PAD, START, END = 0, 1, 2
 SPELLED = 3  # stands before a word that is given letter by letter
+CLASS = "class"  # what the property is called whose values are classes
 
 
 class Tokeniser:

@@ -18,7 +18,8 @@ TITLES = {"attentive": "Attentive probe on local features", "partial": "Last blo
           "cluster": "Clusters found without labels", "retrieve": "Retrieval", "calibration": "Calibration of the linear probe",
           "shift": "From known groups to new ones", "linear": "Linear probe", "network": "Whole network, trained on what is known",
           "noisy-nodes": "Whole network, trained with noise on the places", "forest": "Random forest", "tenfold": "Folds over all samples",
-          "subjects": "Each group left out once", "events": "Events in recordings", "forecast": "What comes next"}
+          "subjects": "Each group left out once", "events": "Events in recordings", "forecast": "What comes next",
+          "guided": "Head guided by texts of classes"}
 BESIDE = 2  # controls in a robustness chart
 
 

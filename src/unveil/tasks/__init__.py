@@ -25,4 +25,5 @@ TABLE = {
     "forecast": "unveil.tasks.forecast:Forecast",
     "zero-shot": "unveil.tasks.text:ZeroShot",
     "text-retrieval": "unveil.tasks.text:TextRetrieval",
+    "guided": "unveil.tasks.guided:Guided",
 }

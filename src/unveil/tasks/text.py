@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from unveil.contracts import Count, Encoder
 from unveil.data.samples import Samples
+from unveil.parts.text import CLASS
 from unveil.tasks.bench import Bench, some
 from unveil.tasks.result import Result, jackknife, pseudovalues
 from unveil.tasks.task import Task
@@ -46,7 +47,8 @@ class ZeroShot(_Asked):
 
     Each value's vector is the mean of those of its prompts. A text part without such vectors, which was taught to say captions alone, is
     asked how likely it is to say each prompt of a sample, less the mean of that over training samples, as some prompts are likely always.
-    A property counts that has several values among the test samples; every value counts alike, however many samples have it.
+    A property counts that has several values among the test samples; every value counts alike, however many samples have it. The class is
+    one of them where captions name it, and then the encoder was taught by labels.
 
     Args:
         samples: test samples, and training samples for the mean, at most.
@@ -61,6 +63,8 @@ class ZeroShot(_Asked):
         contrasted = bench.ways[name].network.beside["text"].contrasted
         asked = some(len(bench.split.test), self.samples)
         truth = joined(bench.kind.says(batch) for batch in batches(bench.split.test, asked))
+        if CLASS in self._prompts(bench):
+            truth[CLASS] = bench.split.test.labels[asked]
         near, counts, chances = (self._near if contrasted else self._likely)(bench, name, asked), [], []
         how = "nearest prompt" if contrasted else "prompt most likely said, over training samples,"
         for title, number in truth.items():
@@ -82,8 +86,13 @@ class ZeroShot(_Asked):
         """Of each property how near samples are to its values ``(n, values)``."""
         vectors, (_, part) = self.vectors(bench, name, asked), self.networks(bench, name)
         mean = lambda texts: F.normalize(part.texts(texts.to(bench.device)).mean(0), dim=0).cpu()
-        prompts = bench.kind.prompts()
+        prompts = self._prompts(bench)
         return {title: vectors @ torch.stack([mean(texts) for texts in values.values()]).T for title, values in prompts.items()}
+
+    @staticmethod
+    def _prompts(bench: Bench) -> dict[str, dict[str, Tensor]]:
+        """Texts of each property, of the class too where captions name it and samples have one."""
+        return bench.kind.prompts(() if bench.split.test.labels is None else bench.split.test.classes)
 
     @torch.no_grad()
     def _likely(self, bench: Bench, name: str, asked: np.ndarray) -> dict[str, Tensor]:
@@ -92,7 +101,7 @@ class ZeroShot(_Asked):
         sides = ((bench.split.test, asked), (bench.split.train, some(len(bench.split.train), self.samples)))
         pooled = [torch.cat([part.pooled(network(batch.to(bench.device))) for batch in batches(*side)]) for side in sides]
         found = {}
-        for title, values in bench.kind.prompts().items():
+        for title, values in self._prompts(bench).items():
             texts = torch.cat(list(values.values())).to(bench.device)
             texts = texts[:, :int((texts != 0).sum(1).max())]
             said, usual = (part.likelihood(each, texts).unflatten(1, (len(values), -1)).mean(2) for each in pooled)

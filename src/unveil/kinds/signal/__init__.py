@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -282,8 +282,8 @@ class Signal(Kind):
         """Trend, period, level, outliers and size of the channel that moves most, and which it is; see :mod:`.captions`."""
         return said_of(batch, self.hertz) if self.captions != "none" else {}
 
-    def prompts(self) -> dict[str, dict[str, Tensor]]:
-        return prompts() if self.captions != "none" else {}
+    def prompts(self, classes: Sequence[str] = ()) -> dict[str, dict[str, Tensor]]:
+        return prompts(classes if self.uses_labels else ()) if self.captions != "none" else {}
 
     def statistics(self, batch: Batch) -> Tensor:
         """Moments, shapes and band powers of each channel, see :mod:`.describe`."""

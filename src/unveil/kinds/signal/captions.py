@@ -8,13 +8,14 @@ is left out, is drawn by the sample's id, so a sample has one caption for good.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from unveil.contracts import Batch
 from unveil.data.samples import Samples
-from unveil.parts.text import END, PAD, START, Tokeniser
+from unveil.parts.text import CLASS, END, PAD, START, Tokeniser
 from unveil.randomness import Generator
 
 LENGTH, LABELLED_LENGTH = 32, 64  # token numbers of a caption: the longest without and, for most names, with a class
@@ -185,12 +186,21 @@ def captioned(samples: Samples, labelled: bool) -> Samples:
 
 def _named(samples: Samples, ids: Tensor) -> Tensor:
     """A clause ``(B, L)`` that names the class of each sample, nothing where it has none."""
-    table = _table({name: [way.format(name.replace("_", " ")) for way in LABELLED] for name in samples.classes})
+    table = _table(_classes(samples.classes))
     label = torch.as_tensor(samples.labels)[ids]
     return table[label, Generator("captions of classes").integers(0, len(LABELLED), 1, keys=ids)[:, 0]]
 
 
-def prompts() -> dict[str, dict[str, Tensor]]:
-    """Texts ``(ways, LENGTH)`` that say one value of one property, by its name."""
-    return {name: {value: torch.stack([TOKENISER.sentence(way, LENGTH) for way in ways]) for value, ways in values.items()}
-            for name, values in WORDS.items()}
+def _classes(names: Sequence[str]) -> dict[str, list[str]]:
+    """Wordings that name each class."""
+    return {name: [way.format(name.replace("_", " ")) for way in LABELLED] for name in names}
+
+
+def prompts(classes: Sequence[str] = ()) -> dict[str, dict[str, Tensor]]:
+    """Texts ``(ways, LENGTH)`` that say one value of one property, by its name; where there are classes, texts that name one too, as long
+    as the longest of them needs, or two classes could be cut to the same."""
+    found = {}
+    for name, values in (WORDS | ({CLASS: _classes(classes)} if classes else {})).items():
+        length = max(LENGTH, *(2 + len(TOKENISER.encode(way)) for ways in values.values() for way in ways)) if name == CLASS else LENGTH
+        found[name] = {value: torch.stack([TOKENISER.sentence(way, length) for way in ways]) for value, ways in values.items()}
+    return found
