@@ -123,7 +123,7 @@ def test_levels_are_offered_and_their_share_is_noted():
     assert Graph().offers == {"edges"} and Graph(levels=2).offers == {"edges", "hierarchy"}
     source = records(*[chain(20, seed=i) for i in range(3)], chain(4), notes=["as it came"])
     samples = Graph(levels=2).open(source)
-    assert samples.notes == ["as it came", "75% of the graphs have a coarser level 1 with at least 3 merges (ratio 0.4)"]
+    assert samples.notes == ["as it came", "75% of the graphs (3 of 4) have a coarser level 1 with at least 3 merges (ratio 0.4)"]
     assert samples.doubts == [samples.notes[1] + ", fewer than 80%"] and samples.subset([0]).doubts == samples.doubts
     assert Graph(levels=2).open(records(*[chain(20, seed=i) for i in range(5)], chain(4))).doubts == []
     assert source.notes == ["as it came"] and samples.spec().code_channels == 10

@@ -74,8 +74,8 @@ class Graph(Kind):
         x = packed.values
         self.rest, self.spread = x.mean(0), x.std(0, correction=0)
         self.steps = torch.where((x == x.round()).all(0) | (self.spread == 0), 1.0, self.spread)
-        real = [(share, f"{share:.0%} of the graphs have a coarser level {number} with at least 3 merges (ratio {self.ratio:g})")
-                for number, share in enumerate(shares(graphs, self.levels), 1)]
+        real = [(share, f"{share:.0%} of the graphs ({round(share * len(graphs)):,} of {len(graphs):,}) have a coarser level {number} with "
+                 f"at least 3 merges (ratio {self.ratio:g})") for number, share in enumerate(shares(graphs, self.levels), 1)]
         doubts = [f"{said}, fewer than {REAL:.0%}" for share, said in real if share < REAL]
         return Samples(packed, len(graphs), shape=(), channels=x.shape[1], axes=(), spacing=(), unit="",
                        notes=[*notes, *(said for _, said in real)], doubts=doubts, **known)
