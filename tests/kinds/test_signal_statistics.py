@@ -12,7 +12,7 @@ from scipy import signal, stats
 
 from unveil.contracts import Batch
 from unveil.kinds.signal import Signal
-from unveil.kinds.signal.describe import BANDS, MOMENTS, OCTAVES, SHAPES, bands, over_channels, statistics
+from unveil.kinds.signal.describe import AROUND, BANDS, MOMENTS, OCTAVES, SHAPES, about, bands, over_channels, statistics
 
 LENGTH, CHANNELS = 200, 3
 FIGURES = len(MOMENTS) + len(SHAPES) + OCTAVES
@@ -146,14 +146,28 @@ def test_quantiles_over_channels_are_those_of_numpy():
 def test_statistics_of_mixed_channels_do_not_depend_on_slots():
     x = series()
     channel = torch.tensor([[0, 0, 1]]).repeat(len(x), 1)
-    plain = batch_of(x, extras={"channel": channel})
+    place = torch.tensor([[0.0, 0.0, 1.0], [-0.6, 0.0, 0.8], [0.0, 0.0, 0.0]]).repeat(len(x), 1, 1)
+    plain = batch_of(x, extras={"channel": channel, "place": place})
     order = [2, 0, 1]
     turned = batch_of(np.concatenate([x[:, order], np.zeros_like(x[:, :2])], 1),
-                      extras={"channel": torch.cat([channel[:, order], torch.full((len(x), 2), -1)], 1)})
-    assert statistics(plain, None).shape == (len(x), FIGURES * 5)
+                      extras={"channel": torch.cat([channel[:, order], torch.full((len(x), 2), -1)], 1),
+                              "place": torch.cat([place[:, order], torch.zeros(len(x), 2, 3)], 1)})
+    assert statistics(plain, None).shape == (len(x), FIGURES * 5 + OCTAVES * len(AROUND))
     torch.testing.assert_close(statistics(plain, None), statistics(turned, None), rtol=1e-4, atol=1e-4)
-    none = replace(plain, values=torch.zeros_like(plain.values), extras={"channel": torch.full_like(channel, -1)})
+    none = replace(plain, values=torch.zeros_like(plain.values), extras={"channel": torch.full_like(channel, -1), "place": 0 * place})
     assert statistics(none, None).isfinite().all()
+
+
+def test_powers_about_a_place_are_means_over_what_is_near():
+    draw = np.random.default_rng(0)
+    found, place, placed = draw.normal(size=(3, 2, 5)), draw.normal(size=(3, 5, 3)), draw.uniform(size=(3, 5)) < 0.6
+    place /= np.linalg.norm(place, axis=-1, keepdims=True)
+    placed[2] = False
+    told = about(*map(torch.as_tensor, (found, place, placed))).numpy().reshape(3, 2, len(AROUND))
+    for b, f, a in np.ndindex(told.shape):
+        weight = [np.exp(-((AROUND[a] - place[b, c]) ** 2).sum() / (2 * 0.3**2)) for c in range(5) if placed[b, c]]
+        near = [found[b, f, c] for c in range(5) if placed[b, c]]
+        assert told[b, f, a] == pytest.approx(np.average(near, weights=weight) if near else 0.0, abs=1e-6)
 
 
 def test_the_kind_knows_the_rate_of_its_data():

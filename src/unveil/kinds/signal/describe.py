@@ -9,12 +9,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unveil.contracts import Batch
+from unveil.data.montages import places
 
 BANDS = {"delta": (0.5, 4.0), "theta": (4.0, 8.0), "alpha": (8.0, 13.0), "beta": (13.0, 30.0), "gamma": (30.0, 100.0)}  # Hz, as for EEG
 OCTAVES = 5  # bands where those do not fit: the upper half of all frequencies, the half below it, ... and what is left
 BINS = 10  # of the histogram
 QUANTILES = (0.1, 0.5, 0.9)  # over the channels of a sample
 MOMENTS = ("mean", "deviation", "least", "greatest", "mean difference")
+AROUND = places(["Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1", "O2"])  # the 10-20 system, in head radii
+NEAR = 0.3  # head radii over which an electrode counts for a place
 SHAPES = ("skewness", "kurtosis", "reversal", "entropy", "crossings", "longest above", "first zero", "first minimum", "centroid")
 
 
@@ -31,7 +34,8 @@ def statistics(batch: Batch, rate: float | None) -> Tensor:
     """Of the values that are there: moments, then shapes, then log power in :func:`bands`, each of every channel in turn ``(B, F * C)``.
 
     Of samples with mixed channels, whose places in the batch mean nothing: mean, deviation and quantiles of each over the channels that
-    a sample has ``(B, F * 5)``. Samples that say their own rate have the bands of EEG, those above Nyquist empty.
+    a sample has, then the powers about each place of the 10-20 system ``(B, F * 5 + bands * 19)``. Samples that say their own rate have
+    the bands of EEG, those above Nyquist empty.
     """
     x, length = batch.values, batch.values.shape[-1]
     here = torch.ones_like(x[:, 0], dtype=torch.bool) if batch.valid is None else batch.valid
@@ -39,8 +43,28 @@ def statistics(batch: Batch, rate: float | None) -> Tensor:
     there = torch.ones_like(x[..., 0], dtype=torch.bool) if channel is None else channel >= 0
     native = batch.extras.get("rate")
     ends = bands(length, rate) if native is None else [tuple(end / native[:, None, None] for end in band) for band in BANDS.values()]
-    found = torch.stack([*_moments(x, here), *_shapes(x, here), *_powers(x, here, there, ends)], 1)
-    return found.flatten(1) if channel is None else over_channels(found, there).flatten(1)
+    powers = _powers(x, here, there, ends)
+    found = torch.stack([*_moments(x, here), *_shapes(x, here), *powers], 1)
+    if channel is None:
+        return found.flatten(1)
+    return torch.cat([over_channels(found, there).flatten(1), about(torch.stack(powers, 1), batch.extras["place"], channel == 0)], 1)
+
+
+def about(found: Tensor, place: Tensor, placed: Tensor) -> Tensor:
+    """Figures of channels about each of :data:`AROUND`: their mean, weighted by how near electrodes are (a Gaussian of :data:`NEAR`), so
+    that recordings of unlike montages say the same of a place; 0 where a sample has no electrode whose place is known.
+
+    Args:
+        found: ``(B, F, C)``.
+        place: of the electrodes in head radii ``(B, C, 3)``.
+        placed: which channels have one, bool ``(B, C)``.
+
+    Returns:
+        ``(B, F * 19)``.
+    """
+    centres = torch.as_tensor(AROUND, dtype=place.dtype, device=place.device).expand(len(place), -1, -1)
+    near = (-0.5 * (torch.cdist(centres, place) / NEAR).square()).exp() * placed[:, None]
+    return (found @ (near / near.sum(-1, keepdim=True).clamp_min(1e-12)).mT).flatten(1)
 
 
 def over_channels(found: Tensor, there: Tensor) -> Tensor:
