@@ -66,3 +66,24 @@ def folder(path: Path) -> Path:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(edf(waves(len(labels), rate, 12, 10 * who + night), labels, [rate] * len(labels), person=f"P{who:03d} X X X"))
     return path
+
+
+def gdf(values: np.ndarray, labels: Sequence[str], rate: int, events: Sequence[tuple[int, int, int]] = ()) -> bytes:
+    """A GDF 2.20 file (Schloegl, arXiv cs/0608052) of channels in microvolts, a record a second, values of 16 bits, with events as first
+    value (from 1), code and length in values."""
+    count, seconds, top = len(values), values.shape[1] // rate, 2 ** 15 - 1
+    text = lambda held, width: held.encode("latin-1").ljust(width, b"\0")
+    column = lambda held, kind: np.full(count, held, kind).tobytes()
+    head = text("GDF 2.20", 8) + text("P1 X", 66) + bytes(14) + text("recording", 64) + bytes(16) + bytes(16)
+    head += np.array([count + 1], "<u2").tobytes() + bytes(50) + np.array([seconds], "<i8").tobytes()
+    head += np.array([1, 1], "<u4").tobytes() + np.array([count, 0], "<u2").tobytes()
+    assert len(head) == 256
+    head += b"".join(text(label, 16) for label in labels) + bytes(86 * count) + column(4275, "<u2")
+    head += b"".join(column(end, "<f8") for end in (-1000.0, 1000.0, -top, top)) + bytes(68 * count)
+    head += column(100, "<f4") + column(0.5, "<f4") + column(0, "<f4") + column(rate, "<u4") + column(3, "<u4") + bytes(32 * count)
+    assert len(head) == 256 * (count + 1)
+    digital = np.round(values[:, :seconds * rate] * top / 1000).astype("<i2").reshape(count, seconds, rate)
+    first, code, length = (np.array([event[i] for event in events]) for i in range(3))
+    table = bytes([3]) + len(events).to_bytes(3, "little") + np.array([rate], "<f4").tobytes()
+    table += first.astype("<u4").tobytes() + code.astype("<u2").tobytes() + bytes(2 * len(events)) + length.astype("<u4").tobytes()
+    return head + digital.transpose(1, 0, 2).tobytes() + table
