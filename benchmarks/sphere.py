@@ -4,8 +4,8 @@ network taught by reconstruction, without SIGReg and not at all, and beside powe
 ``python benchmarks/sphere.py``: half an hour of one processor. ``python benchmarks/sphere.py --folder eeg``: writes the built-in set
 ``simulated-eeg`` as EDF+ files with annotations, which ``unveil pretrain eeg --labels annotations`` reads.
 
-For each seed other people: 24 to learn from, with four caps in turn, and 12 to score on, each seen with every cap. Settings are those of
-the study ``laya``; none was chosen by a score of this page. Probes learn from all labels of the people who were learned from.
+For each seed other people: 24 to learn from, who wear three caps in turn, or two, and 12 to score on, each seen with every cap. Settings
+are those of the study ``laya``; none was chosen by a score of these people. Probes learn from all labels of those who were learned from.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ from unveil.training.loop import Ending
 STUDY, = load_studies("laya")
 SEEDS, CAPS = (0, 1, 2), tuple(simulated.CAPS)
 ARMS = {"laya": {}, "reconstruction": {"method.target": "signal"}, "laya without SIGReg": {"method.weight": 0.0}}
-WITHOUT = (None, "32", "8", "14", "19")  # the cap that nobody wears who is learned from
+NEW = ("32", "32, 14", "32, 8", "32, 19")  # caps that nobody wears who is learned from; the first are those of the sweeps
 DECIBELS = (10.0, 5.0, 0.0, -5.0)
+LOST = (0.3, 0.5, 0.8)  # shares of channels that the table shows
 NOISES = ("noise", "pink", "muscle")
 SCORE = 512  # stride of windows that are scored: one in each trial
 WIDTH = 0.3  # head radii, over which powers of electrodes count for a place
@@ -89,11 +90,12 @@ def swept(kind: Signal, way: Callable[[Batch], Tensor], w: Tensor, samples: Samp
             yield {"sweep": name, "level": level, "accuracy": accuracy(way, w, samples, change)}
 
 
-def judged(seed: int, without: str | None) -> Iterator[dict]:
-    """Rows of every arm, learned from people whose caps are all but ``without``."""
+def judged(seed: int, new: str) -> Iterator[dict]:
+    """Rows of every arm, learned from people who wear no cap that is ``new``."""
     asked = {name: value for name, value in STUDY.settings["kind"].items() if name in ("window", "rate")}
-    people = [(i, CAPS[i % len(CAPS)]) for i in range(simulated.LEARN)]
-    kind, learned = opened(seed, [(i, cap) for i, cap in people if cap != without], STUDY.settings["kind"]["stride"], **asked)
+    worn = [cap for cap in CAPS if cap not in new.split(", ")]
+    people = [(i, worn[i % len(worn)]) for i in range(simulated.LEARN)]
+    kind, learned = opened(seed, people, STUDY.settings["kind"]["stride"], **asked)
     others = range(simulated.LEARN, simulated.LEARN + simulated.TEST)
     seen = {cap: opened(seed, [(i, cap) for i in others], SCORE, **asked)[1] for cap in CAPS}
     ways, facts = {"band powers by place": partial(powers_by_place, rate=asked["rate"]), "statistics": kind.statistics}, {}
@@ -104,11 +106,31 @@ def judged(seed: int, without: str | None) -> Iterator[dict]:
     for arm, way in ways.items():
         known = embed(learned, way, batch=512)
         w = fit(known.features, known.labels, known.groups, 2, None)
-        common = {"seed": seed, "without": without, "arm": arm, **facts.get(arm, {})}
+        common = {"seed": seed, "new": new, "arm": arm, **facts.get(arm, {})}
         for cap, samples in seen.items():
             yield common | {"sweep": "cap", "cap": cap, "accuracy": accuracy(way, w, samples)}
-            if without is None:
+            if new == NEW[0] and cap in worn:
                 yield from (common | {"cap": cap} | row for row in swept(kind, way, w, samples, seed))
+
+
+def table(found: dict) -> str:
+    """The rows as Markdown: mean over caps (and noises), then mean and deviation over seeds."""
+    first, caps = NEW[0], [cap for cap in CAPS if any(row["new"] == f"{NEW[0]}, {cap}" for row in found["rows"])]
+    columns = {"clean": [dict(sweep="cap", cap=cap) for cap in CAPS if cap != first]}
+    columns |= {f"{level:g} dB": [dict(sweep=name, level=level) for name in NOISES] for level in DECIBELS}
+    columns |= {f"{share:.0%} lost": [dict(sweep="channels", level=share)] for share in LOST}
+    columns |= {f"{first}, new": [dict(sweep="cap", cap=first)]}
+    columns |= {f"{cap}, {what}": [dict(sweep="cap", cap=cap, new=new)] for cap in caps
+                for what, new in (("worn", first), ("new", f"{first}, {cap}"))}
+    lines = [["features", *columns], ["---"] * (1 + len(columns))]
+    for arm in dict.fromkeys(row["arm"] for row in found["rows"]):
+        line = [arm]
+        for asked in columns.values():
+            each = [np.mean([row["accuracy"] for row in found["rows"] for one in asked if row["arm"] == arm and row["seed"] == seed
+                             and all(row.get(name) == held for name, held in ({"new": first} | one).items())]) for seed in found["seeds"]]
+            line.append(f"{np.mean(each):.3f} ({np.std(each, ddof=1):.3f})")
+        lines.append(line)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def folder(path: Path) -> None:
@@ -135,9 +157,9 @@ def main() -> None:
     for name in NOISES:  # the kind's own severities end at 0 dB
         corrupt.LEVELS[name] = (corrupt.SNR, DECIBELS)
     rows = []
-    for without in WITHOUT:
+    for new in NEW:
         for seed in SEEDS:
-            for row in judged(seed, without):
+            for row in judged(seed, new):
                 rows.append(row)
                 if row["sweep"] == "cap":
                     print(row, flush=True)

@@ -1,13 +1,14 @@
 """Simulated EEG: recordings that are computed, of people who never were, whose sources and classes are known.
 
 A person is dipoles in the spherical head of :mod:`unveil.data.sphere`: sources of 1 / f power all over the cortex, a strong rhythm at the
-back of the head that comes and goes, and a rhythm of about 10 Hz beneath C3 and C4 each. Over the hand that is thought of nothing changes
-on its own side; on the other the rhythm is weaker (event-related desynchronisation; Pfurtscheller and Lopes da Silva, Clin. Neurophysiol.
+back of the head that comes and goes, and a rhythm of about 10 Hz beneath C3 and C4 each. Thinking of a hand, that on the
+other side of the head is weaker (event-related desynchronisation; Pfurtscheller and Lopes da Silva, Clin. Neurophysiol.
 110 (1999) 1842): that is the class, ``left`` or ``right``. Beside it blinks, and bursts of muscles, which lie outside the skull. Each
 person wears one of several caps, so that recordings differ in their electrodes; the reference is the mean of both mastoids.
 
-Strengths, in nanoampere metres, were set so that background, rhythms, blinks and muscles have the heights at the scalp that textbooks
-give, before anything was taught on them.
+Strengths, in nanoampere metres, give background, rhythms, blinks and muscles the heights at the scalp that textbooks have. That of the
+rhythm beneath C3 and C4 is such that an untaught network tells the classes of people of seed 1000 a little better than chance and powers
+of bands do well; no other seed was looked at before.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ ALL = tuple(sorted({name for names in CAPS.values() for name in names}))
 RATE, SECONDS, TRIAL = 128, 120, 4  # values a second, length of a recording, seconds of a class at a stretch
 LEARN, TEST = 24, 12  # people of the built-in set
 CORTEX, SOURCES = 0.8, 48  # head radii at which sources lie, and their number
-BACKGROUND, BACK, HAND = 30.0, 60.0, 30.0  # deviations of each source, of the rhythm at the back, and of one beneath C3 or C4
-WEAKER = (0.4, 0.8)  # by what share the rhythm falls, which differs between people
+BACKGROUND, BACK, HAND = 30.0, 60.0, 60.0  # deviations of each source, of the rhythm at the back, and of one beneath C3 or C4
+WEAKER = (0.6, 0.9)  # by what share the rhythm falls, which differs between people
 EYES, BLINKS, BLINK = 500.0, 12.0, 0.35  # height of a blink at the eyes, blinks a minute, seconds of one
 MUSCLE, BURSTS = 40.0, 6.0  # deviation within a burst, bursts a minute of each of four muscles
 SENSOR = 1.0  # microvolts of white noise at each electrode
