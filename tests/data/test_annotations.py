@@ -142,6 +142,29 @@ def test_a_folder_as_of_bids(tmp_path):
         "1 of 3 recordings have no annotations: their windows have no class", "1 annotations are markers of no length and label nothing"]
 
 
+def hypnogram(stages: list[tuple[float, float, str]]) -> bytes:
+    """An EDF+ file of annotations alone, whose one record lasts no time, as those of Sleep-EDF."""
+    said = b"+0\x14\x14\0" + b"".join(f"+{begin:g}\x15{length:g}\x14{word}\x14\0".encode() for begin, length, word in stages)
+    said += b"\0" * (len(said) % 2)
+    pad = lambda held, width: str(held).ljust(width).encode()
+    head = pad("0", 8) + pad("X X X X", 80) + pad("Startdate X X X X", 80) + pad("01.01.01", 8) * 2 + pad(512, 8) + pad("EDF+C", 44)
+    head += pad(1, 8) + pad(0, 8) + pad(1, 4) + pad("EDF Annotations", 16) + pad("", 88) + pad(-1, 8) + pad(1, 8) + pad(-32768, 8)
+    return head + pad(32767, 8) + pad("", 80) + pad(len(said) // 2, 8) + pad("", 32) + said
+
+
+def test_a_folder_as_of_sleep_edf(tmp_path):
+    """Stages lie in an EDF+ file beside, which says for how long the last one went on, beyond the recording."""
+    for who, stages in (("SC4001E", [(0, 6, "Sleep stage W"), (6, 8, "Sleep stage 2"), (14, 900, "Sleep stage ?")]),
+                        ("SC4012E", [(0, 20, "Sleep stage R")])):
+        written(tmp_path / f"{who}0-PSG.edf")
+        (tmp_path / f"{who}C-Hypnogram.edf").write_bytes(hypnogram(stages))
+    samples = windows(tmp_path)
+    stage = lambda letter, count: [f"Sleep stage {letter}"] * count
+    assert not samples.faults and words(samples) == [*stage("W", 3), *stage("2", 4), *stage("?", 3), *stage("R", 10)]
+    (tmp_path / "SC4012EC-Hypnogram.edf").unlink()
+    assert words(windows(tmp_path))[10:] == [""] * 10
+
+
 def test_parts_of_several_stretches_are_no_background(tmp_path):
     samples = windows(written(tmp_path / "a.edf", table="start,stop,label\n0,1.8,a\n1.8,3.6,b\n3.6,20,c\n"), 4, 4)
     assert words(samples)[0] == "", "a, b and c cover all of it, and none of them half"

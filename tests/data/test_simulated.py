@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 
 from unveil.data import simulated
 from unveil.data.opening import open_records
+from unveil.data.options import Options
 from unveil.data.split import split
 from unveil.kinds.signal import Signal
+
+ROOT = Path(__file__).parents[2]
 
 
 def power(x: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -66,3 +75,42 @@ def test_the_built_in_set(monkeypatch):
     assert parts.name == "the source's own test part" and not set(parts.train.groups) & set(parts.test.groups)
     batch = samples.batch(torch.arange(0, len(samples), 15))
     assert sorted((batch.extras["channel"] >= 0).sum(1).unique().tolist()) == [8, 14, 19, 32]
+
+
+@pytest.fixture
+def sweeps(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.setattr(simulated, "LEARN", 3)
+    monkeypatch.setattr(simulated, "TEST", 1)
+    return importlib.import_module("sphere")
+
+
+def test_the_set_as_a_folder_of_edf(sweeps, tmp_path):
+    sweeps.folder(tmp_path)
+    kind, records = open_records(tmp_path, Options(labels="annotations"))
+    files, computed = (Signal(window=256, stride=1024).open(each) for each in (records, simulated.builtin()))
+    assert kind == "signal" and len(records) == 4 and files.mixed and files.classes == computed.classes
+    order = [name.rpartition("/")[2] for name in records.names]
+    assert order == ["person003.edf", "person000.edf", "person001.edf", "person002.edf"]
+    again = np.roll(np.arange(len(files)), -15)  # the folder of those held out comes first
+    for of_file, of_set in ((files.labels, computed.labels), (files.test, computed.test)):
+        np.testing.assert_array_equal(of_file[again], of_set)
+    one, other = (samples.batch(torch.as_tensor(at[[0, 20, 50]])) for samples, at in ((files, again), (computed, np.arange(60))))
+    assert (one.values - other.values).abs().max() < 0.01 and torch.equal(one.extras["place"], other.extras["place"])
+
+
+def test_powers_by_place_know_electrodes_by_where_they_are(sweeps):
+    """In whatever order they come, and absent ones do not count."""
+    samples = Signal(window=256, stride=1024).open(simulated.builtin())
+    batch = samples.batch(torch.arange(0, 60, 7))
+    turned = replace(batch, values=batch.values.flip(1), extras={name: x.flip(1) for name, x in batch.extras.items()})
+    found = sweeps.powers_by_place(batch, 128.0)
+    torch.testing.assert_close(sweeps.powers_by_place(turned, 128.0), found)
+    absent = batch.extras["channel"] < 0
+    loud = replace(batch, values=torch.where(absent[..., None], 1e3 * torch.randn_like(batch.values), batch.values))
+    torch.testing.assert_close(sweeps.powers_by_place(loud, 128.0), found)
+
+
+def test_the_page_shows_what_was_measured(sweeps):
+    found = json.loads((ROOT / "results" / "benchmarks" / "sphere.json").read_text())
+    assert sweeps.table(found) in (ROOT / "docs" / "signals.md").read_text()

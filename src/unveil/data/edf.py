@@ -123,8 +123,12 @@ def _whole(text: bytes, what: str, low: int, high: int) -> int:
     return int(value)
 
 
-def head(path: str) -> Head:
+def head(path: str, values: bool = True) -> Head:
     """Reads the header.
+
+    Args:
+        path: of the file.
+        values: there must be channels of them; else annotations are enough, whose records may last no time.
 
     Raises:
         Unreadable: where it is none, or says what cannot be.
@@ -164,9 +168,9 @@ def head(path: str) -> Head:
             channels.append(_channel(lines, count, i, label, many, place))
         place += many
     width = 3 if wide else 2
-    if not channels:
+    if not channels and (values or not notes):
         raise Unreadable("has no channels with values, only annotations" if notes else "has no channels with values")
-    if not seconds > 0:
+    if not (seconds > 0 or (seconds == 0 and not channels)):
         raise Unreadable(f"has a wrong header: a record lasts {seconds:g} seconds")
     records = (size - start) // (place * width)
     return Head(wide, start, min(records, said) if said >= 0 else records, said, seconds, place, channels, notes, status,
@@ -295,13 +299,20 @@ def _said(path: str, held: Head, place: int, many: int, first: int | None = None
         yield bytes(row)
 
 
-def annotations(path: str) -> Annotations:
+def annotations(path: str, seconds: float | None = None) -> Annotations:
     """What is annotated in a file: in channels of annotations, else, of BioSemi's triggers, while each code but 0 is held.
+
+    Args:
+        path: of the file.
+        seconds: that the recording lasts, where the file is one of annotations beside it; None where it is the recording.
 
     Raises:
         Unreadable: where an annotation begins with no time.
     """
-    held = head(path)
+    held = head(path, seconds is None)
+    if seconds is not None:
+        rows = [row for channel in held.notes for said in _said(path, held, *channel) for row in _listed(said)]
+        return made(rows, seconds, os.path.basename(path), True)
     seconds = held.records * held.seconds
     if held.notes:
         onset, usual = _onsets(path, held), held.seconds * np.arange(held.records)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ READ: dict[str, Callable[[str, Options], Series]] = {
     ".edf": lambda path, options: edf.series(path), ".bdf": lambda path, options: edf.series(path), ".fif": through_mne,
     ".vhdr": through_mne, ".gdf": through_mne, ".hea": wfdb_record, ".h5": hdf5, ".hdf5": hdf5}
 OWN = {".edf", ".bdf"}  # whose annotations are read here
+HYPNOGRAM = "-Hypnogram.edf"
 LOOSE = {".h5", ".hdf5"}  # hold anything: a folder is of recordings for their sake only where nothing else is in it that is read
 OTHERS = {".csv", ".ts", ".npy", ".npz", ".tar", ".png", ".jpg", ".jpeg", ".parquet"}
 PERSON = re.compile(r"(?:^|[/\\_])sub-([A-Za-z0-9]+)")
@@ -53,6 +55,8 @@ def read(path: Path, options: Options) -> Records:
     annotations`` each window has a label of its own; see :mod:`unveil.data.annotations`.
     """
     files = [str(path)] if path.is_file() else list(walk(path, set(READ)))
+    if options.labels == "annotations" and path.is_dir():
+        files = [file for file in files if not file.endswith(HYPNOGRAM)]
     below = [Path(file).relative_to(path).parts[:-1] if path.is_dir() else () for file in files]
     parted = bool(below) and all(parts and parts[0].lower() in PARTS for parts in below)
     test = np.array([parted and parts[0].lower() in HELD_OUT for parts in below])
@@ -75,10 +79,20 @@ def _annotated(file: str, ending: str, held: Series) -> Annotations:
     """What the table beside a recording says of it, else the recording itself."""
     if not held.rate:
         raise Unreadable("says no rate, and annotations are in seconds: give --rate")
-    found = beside(file, held.length / held.rate)
+    seconds = held.length / held.rate
+    found = beside(file, seconds)
+    if found is None and (scored := _hypnogram(file)):
+        found = edf.annotations(scored, seconds)
     if found or ending not in OWN:
         return found or held.annotations or Annotations()
     return edf.annotations(file)
+
+
+def _hypnogram(file: str) -> str | None:
+    """The file of sleep stages beside a recording, as the Sleep-EDF set has them: ``SC4001EC-Hypnogram.edf`` for ``SC4001E0-PSG.edf``."""
+    stem, mark, kind = Path(file).stem.rpartition("-")
+    here = Path(file).parent.glob(f"{escape(stem[:-1])}?{HYPNOGRAM}") if mark and kind == "PSG" else ()
+    return next(map(str, sorted(here)), None)
 
 
 def _folders(below: list[tuple[str, ...]], parted: bool, path: Path, what: str) -> np.ndarray:
