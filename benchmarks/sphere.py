@@ -11,6 +11,7 @@ are those of the study ``laya``; none was chosen by a score of these people. Pro
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -38,6 +39,7 @@ from unveil.tasks.linear import fit, predict
 from unveil.training.checkpoint import write_atomic
 from unveil.training.loop import Ending
 
+ROWS = Path("results") / "benchmarks" / "sphere.json"
 STUDY, = load_studies("laya")
 SEEDS, CAPS = (0, 1, 2), tuple(simulated.CAPS)
 ARMS = {"laya": {}, "reconstruction": {"method.target": "signal"}, "laya without SIGReg": {"method.weight": 0.0}}
@@ -82,12 +84,14 @@ def accuracy(way: Callable[[Batch], Tensor], w: Tensor, samples: Samples, change
     return round(float((predict(w[None], found.features)[0].numpy() == samples.labels).mean()), 4)
 
 
-def swept(kind: Signal, way: Callable[[Batch], Tensor], w: Tensor, samples: Samples, seed: int) -> Iterator[dict]:
-    """Accuracy under the kind's own noises and with channels lost, as the task ``robust`` has it, and without."""
+def swept(kind: Signal, way: Callable[[Batch], Tensor], w: Tensor, sets: Sequence[Samples], seed: int) -> Iterator[dict]:
+    """Accuracy under the kind's own noises and with channels lost, as the task ``robust`` has it: the mean over ``sets`` at each level."""
     for name in (*NOISES, "channels"):
-        for severity, level in enumerate(kind.strengths[name][1], 1):
+        levels, found = kind.strengths[name][1], []
+        for severity in range(1, 1 + len(levels)):
             change = lambda batch, name=name, severity=severity: kind.corrupt(batch, name, severity, Generator(seed, "corrupt", name))
-            yield {"sweep": name, "level": level, "accuracy": accuracy(way, w, samples, change)}
+            found.append(round(float(np.mean([accuracy(way, w, samples, change) for samples in sets])), 4))
+        yield {"sweep": name, "levels": levels, "accuracy": found}
 
 
 def judged(seed: int, new: str) -> Iterator[dict]:
@@ -106,30 +110,27 @@ def judged(seed: int, new: str) -> Iterator[dict]:
     for arm, way in ways.items():
         known = embed(learned, way, batch=512)
         w = fit(known.features, known.labels, known.groups, 2, None)
-        common = {"seed": seed, "new": new, "arm": arm, **facts.get(arm, {})}
-        for cap, samples in seen.items():
-            yield common | {"sweep": "cap", "cap": cap, "accuracy": accuracy(way, w, samples)}
-            if new == NEW[0] and cap in worn:
-                yield from (common | {"cap": cap} | row for row in swept(kind, way, w, samples, seed))
+        common = {"seed": seed, "new": new, "arm": arm}
+        scores = [accuracy(way, w, samples) for samples in seen.values()]
+        yield common | {"sweep": "caps", "levels": CAPS, "accuracy": scores} | facts.get(arm, {})
+        if new == NEW[0]:
+            yield from (common | row for row in swept(kind, way, w, [seen[cap] for cap in worn], seed))
 
 
 def table(found: dict) -> str:
-    """The rows as Markdown: mean over caps (and noises), then mean and deviation over seeds."""
-    first, caps = NEW[0], [cap for cap in CAPS if any(row["new"] == f"{NEW[0]}, {cap}" for row in found["rows"])]
-    columns = {"clean": [dict(sweep="cap", cap=cap) for cap in CAPS if cap != first]}
-    columns |= {f"{level:g} dB": [dict(sweep=name, level=level) for name in NOISES] for level in DECIBELS}
-    columns |= {f"{share:.0%} lost": [dict(sweep="channels", level=share)] for share in LOST}
-    columns |= {f"{first}, new": [dict(sweep="cap", cap=first)]}
-    columns |= {f"{cap}, {what}": [dict(sweep="cap", cap=cap, new=new)] for cap in caps
-                for what, new in (("worn", first), ("new", f"{first}, {cap}"))}
+    """The rows as Markdown: mean over caps, and over noises, then mean and deviation over seeds."""
+    first, by = NEW[0], {(row["arm"], row["new"], row["sweep"], row["seed"]): dict(zip(row["levels"], row["accuracy"]))
+                         for row in found["rows"]}
+    caps = [cap for cap in CAPS if all(("laya", f"{first}, {cap}", "caps", seed) in by for seed in found["seeds"])]
+    columns = {"clean": [(first, "caps", cap) for cap in CAPS if cap != first]}
+    columns |= {f"{level:g} dB": [(first, name, level) for name in NOISES] for level in DECIBELS}
+    columns |= {f"{share:.0%} lost": [(first, "channels", share)] for share in LOST} | {f"{first}, new": [(first, "caps", first)]}
+    columns |= {f"{cap}, {what}": [(new, "caps", cap)] for cap in caps for what, new in (("worn", first), ("new", f"{first}, {cap}"))}
     lines = [["features", *columns], ["---"] * (1 + len(columns))]
     for arm in dict.fromkeys(row["arm"] for row in found["rows"]):
-        line = [arm]
-        for asked in columns.values():
-            each = [np.mean([row["accuracy"] for row in found["rows"] for one in asked if row["arm"] == arm and row["seed"] == seed
-                             and all(row.get(name) == held for name, held in ({"new": first} | one).items())]) for seed in found["seeds"]]
-            line.append(f"{np.mean(each):.3f} ({np.std(each, ddof=1):.3f})")
-        lines.append(line)
+        each = np.array([[np.mean([by[arm, new, sweep, seed][level] for new, sweep, level in asked]) for seed in found["seeds"]]
+                         for asked in columns.values()])
+        lines.append([arm, *(f"{mean:.3f} ({std:.3f})" for mean, std in zip(each.mean(1), each.std(1, ddof=1)))])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -147,22 +148,22 @@ def folder(path: Path) -> None:
 
 
 def main() -> None:
-    """Prints and keeps a row a seed, arm, cap and strength, or writes files."""
+    """Prints and keeps a row a seed, arm and sweep, or writes files."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--folder", type=Path, help="write the built-in set there as EDF+ files and measure nothing")
+    words.add_argument("--new", nargs="+", default=NEW, choices=NEW, help="only these runs; rows of others that are on file stay")
     given = words.parse_args()
     if given.folder:
         folder(given.folder)
         return
     for name in NOISES:  # the kind's own severities end at 0 dB
         corrupt.LEVELS[name] = (corrupt.SNR, DECIBELS)
-    rows = []
-    for new in NEW:
+    rows = [row for row in json.loads(ROWS.read_text())["rows"] if row["new"] not in given.new] if ROWS.exists() else []
+    for new in given.new:
         for seed in SEEDS:
             for row in judged(seed, new):
                 rows.append(row)
-                if row["sweep"] == "cap":
-                    print(row, flush=True)
+                print(row, flush=True)
             write("sphere", rows, seeds=SEEDS, people={"to learn from": simulated.LEARN, "to score on": simulated.TEST},
                   settings=STUDY.settings)
 
