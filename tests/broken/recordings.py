@@ -1,4 +1,5 @@
-"""Broken recordings: EDF and BDF that lie in their headers, other formats cut or bent, and files that only end as one."""
+"""Broken recordings: EDF and BDF that lie in their headers, other formats cut or bent, files that only end as one, and
+tables of annotations beside them."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ def sound(rng: Random) -> bytes:
     rates = [rate if rng.random() < 0.9 else rate // 5 for _ in range(channels)]
     return edf([x[:6 * each] for x, each in zip(values, rates)], [rng.choice(NAMES[:6]) for _ in range(channels)], rates,
                bdf=rng.random() < 0.3, units=[rng.choice(("uV", "mV", "V", "%", "", "\xb5V")) for _ in range(channels)],
-               onsets=rng.choice((None, None, [0, 1, 2, 30, 31, 32])))
+               onsets=rng.choice((None, None, [0, 1, 2, 30, 31, 32])),
+               annotations=rng.choice((None, None, [(rng.uniform(-1, 7), rng.choice((None, 0, 1.5)), rng.choice(NAMES))
+                                                    for _ in range(3)])))
 
 
 def odd_head(rng: Random) -> bytes:
@@ -56,6 +59,17 @@ def odd_values(rng: Random) -> bytes:
     return content[:start] + rng.choice((b"\0", b"\xff", b"\x80\x00", b"\xff\x7f", b"+1\x14\x14", rng.randbytes(97))) * (rest // 2)
 
 
+def table(rng: Random) -> tuple[str, bytes]:
+    """A name beside ``a.edf`` and a table with stretches of time, some of them none."""
+    ending, mark = rng.choice(((".csv", ","), (".csv_bi", ","), (".tsv", "\t")))
+    heads = rng.choice((("channel", "start_time", "stop_time", "label"), ("onset", "duration", "trial_type"), ("onset", "label"), ("x",),
+                        ()))
+    cell = lambda: rng.choice((*NUMBERS, *CELLS[:20], "seiz", "bckg", *(f"{rng.uniform(0, 8):.2f}" for _ in range(20))))
+    lines = ["# made up"] * rng.randrange(2) + [mark.join(heads)]
+    lines += [mark.join(cell() for _ in range(max(0, len(heads) + rng.choice((0, 0, 0, 1, -1))))) for _ in range(rng.randrange(5))]
+    return "a" + ending, "\n".join(lines).encode("utf-8", "replace") + rng.choice((b"", b"", b"\xff\xfe", b"\0"))
+
+
 def other(rng: Random) -> tuple[str, bytes]:
     """A name of another format over bytes of any sort."""
     ending = rng.choice((".h5", ".hea", ".vhdr", ".gdf", ".fif", ".edf", ".bdf"))
@@ -79,4 +93,8 @@ def broken(rng: Random) -> tuple[str, dict[str, bytes], dict]:
     files = {name: content}
     if rng.random() < 0.3:
         files[rng.choice(("in/b.edf", "sub-01/c.bdf"))] = sound(rng)
-    return how, files, rng.choice(({}, {}, {"groups": "files"}, {"labels": "folders"}, {"rate": 20.0}, {"layout": "ct"}))
+    if rng.random() < 0.3:
+        files |= dict([table(rng)])
+        return how, files, {"labels": "annotations"}
+    return how, files, rng.choice(({}, {"labels": "annotations"}, {"groups": "files"}, {"labels": "folders"}, {"rate": 20.0},
+                                   {"layout": "ct"}))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from recorded import edf, folder, waves
+from recorded import edf, folder, gdf, waves
 from unveil.data import edf as reading
 from unveil.data import foreign
 from unveil.data.montages import place
@@ -252,6 +252,41 @@ def test_measured_places_of_a_file_come_first(tmp_path, raw):
     eeg.set_montage(mne.channels.make_dig_montage(where, coord_frame="head"))
     eeg.save(tmp_path / "b_raw.fif", verbose="ERROR")
     np.testing.assert_allclose(opened(tmp_path).load(0).places, [[0, 1, 0], [-1, 0, 0], [0, 0, 1]], atol=1e-6)
+
+
+def test_brainvision_as_another_package_writes_it(tmp_path):
+    pybv, _ = pytest.importorskip("pybv"), pytest.importorskip("mne")
+    x, events = waves(3, 250, 8), [{"onset": 250, "duration": 500, "description": 1, "type": "Stimulus"},
+                                   {"onset": 1000, "duration": 750, "description": "awake", "type": "Comment"},
+                                   {"onset": 900, "duration": 1, "description": 9, "type": "Stimulus"}]
+    pybv.write_brainvision(data=x * 1e-6, sfreq=250, ch_names=["Fp1", "C3", "ECG"], fname_base="a", folder_out=str(tmp_path), events=events,
+                           unit="µV", resolution=0.1)
+    series = opened(tmp_path).load(0)
+    assert series.channels == ["Fp1", "C3", "ECG"] and series.rate == 250 and series.length == 2000 and series.units == ["uV"] * 3
+    np.testing.assert_allclose(series.read(100, 900), x[:, 100:900], atol=0.06)
+    np.testing.assert_allclose(series.places[:2], [place("Fp1"), place("C3")])
+    samples = Signal(window=250, stride=250).open(opened(tmp_path, labels="annotations"))
+    assert [samples.classes[label] for label in samples.labels] == [
+        "background", *["Stimulus/S  1"] * 2, "background", *["Comment/awake"] * 3, "background"]
+    (tmp_path / "a.eeg").unlink()
+    with pytest.raises(Unreadable, match="cannot be read as VHDR: it is damaged, or a part of it is missing"):
+        opened(tmp_path).load(0)
+
+
+def test_gdf_as_its_specification_says(tmp_path):
+    pytest.importorskip("mne")
+    x = waves(3, 128, 6)
+    whole = gdf(x, ["EEG-C3", "Cz", "EOG-left"], 128, [(129, 769, 256), (385, 770, 256), (700, 1023, 0)])
+    file = write(tmp_path / "a.gdf", whole)
+    series = opened(tmp_path).load(0)
+    assert series.channels == ["C3", "Cz", "EOG-left"] and series.rate == 128 and series.length == 768 and series.units == ["uV"] * 3
+    np.testing.assert_allclose(series.read(100, 700), x[:, 100:700], atol=0.02)
+    np.testing.assert_allclose(series.places[:2], [place("C3"), place("Cz")])
+    samples = Signal(window=128, stride=128).open(opened(tmp_path, labels="annotations"))
+    assert [samples.classes[label] for label in samples.labels] == ["background", "769", "769", "770", "770", "background"]
+    write(file, whole[:600])
+    with pytest.raises(Unreadable, match="cannot be read as GDF"):
+        opened(tmp_path).load(0)
 
 
 def test_wfdb(tmp_path):

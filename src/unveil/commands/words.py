@@ -26,7 +26,7 @@ def command(commands, name: str, run: Callable, summary: str, examples: str, jud
     command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     if data:
         command.add_argument("--kind", help="of the data; detected where it is certain")
-        command.add_argument("--labels", help="folders, the name of a column, or a CSV file of names and labels")
+        command.add_argument("--labels", help="folders, annotations of recordings, the name of a column, or a CSV file of names and labels")
         command.add_argument("--targets", help="column of numbers to predict, or a CSV file of names and numbers")
         command.add_argument("--descriptions", metavar="FILE", help="CSV file of classes and a sentence each, for tasks that read texts")
         command.add_argument("--groups", help="column of subjects or recordings, for honest splits; or files, folders; degree of graphs; "

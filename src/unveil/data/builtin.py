@@ -33,7 +33,7 @@ class Builtin:
         debian: Debian package that carries them.
         folder: where they lie inside the package: relative in a wheel, absolute in a Debian package.
         address: official place of the files on the web, without the file name.
-        made: command that computes the files, which then have no known SHA-256.
+        made: command that computes the files, which then have no known SHA-256; of a set without files what computes the samples.
         parts: other sets that this one is made of; it has no files of its own, and is read from a table of their folders.
         described: class -> a sentence that says what it is, for tasks that read texts.
     """
@@ -231,4 +231,9 @@ TABLE: dict[str, Builtin] = {
         licence="SMILES come from PubChem in the package chemicals, which is MIT; places and numbers are computed",
         citation="Bannwarth, Ehlert and Grimme, GFN2-xTB, J. Chem. Theory Comput. 15 (2019) 1652; Bell et al., chemicals",
         files={"conformers.extxyz": ""}, read=_molecules("conformers"), made="python benchmarks/conformers.py"),
+    "simulated-eeg": Builtin(
+        kind="signal", about="simulated EEG of 36 people who never were, 8 to 32 electrodes at 128 Hz: left or right hand thought of",
+        licence="computed here, under the licence of unveil", citation="unveil.data.simulated and what it names", files={},
+        made="unveil itself, when the set is opened",
+        read=lambda folder, options=None: importlib.import_module("unveil.data.simulated").builtin()),
 } | SERIES

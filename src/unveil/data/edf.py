@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from unveil.data.annotations import Annotations, made
 from unveil.data.changes import stamp
 from unveil.data.montages import places, proper
 from unveil.data.records import Unreadable
@@ -19,6 +21,8 @@ from unveil.wording import printable
 
 VOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "nv": 1e-3}
 MOST_CHANNELS = 4096
+RECORDS = 1024  # of triggers that are looked through at a time
+TIMES = re.compile(rb"([+-]\d+(?:\.\d*)?)(?:\x15(\d+(?:\.\d*)?))?")  # of an annotation: when it begins, and how long it lasts
 NOBODY = {"", "x", "anonymous", "anonymized", "anonymised", "unknown", "patient", "subject", "none", "test", "na", "n/a", "null", "no",
           "name"}
 PREFIX = re.compile(r"^(EEG|SEEG|ECOG|POL)[\s_:-]+(?=\S)", re.IGNORECASE)
@@ -58,7 +62,8 @@ class Head:
         seconds: of a record.
         size: values of a record.
         channels: that are signals.
-        notes: values of each record of the channel of annotations: first and number, None where there is none.
+        notes: values of each record of the channels of annotations: first and number of each.
+        status: the same of BioSemi's channel of triggers; None where there is none.
         broken: time does not run on from each record to the next.
     """
 
@@ -69,7 +74,8 @@ class Head:
     seconds: float
     size: int
     channels: list[Channel]
-    notes: tuple[int, int] | None
+    notes: list[tuple[int, int]]
+    status: tuple[int, int] | None
     broken: bool
 
 
@@ -117,8 +123,12 @@ def _whole(text: bytes, what: str, low: int, high: int) -> int:
     return int(value)
 
 
-def head(path: str) -> Head:
+def head(path: str, values: bool = True) -> Head:
     """Reads the header.
+
+    Args:
+        path: of the file.
+        values: there must be channels of them; else annotations are enough, whose records may last no time.
 
     Raises:
         Unreadable: where it is none, or says what cannot be.
@@ -146,23 +156,25 @@ def head(path: str) -> Head:
         raise Unreadable(f"has a wrong header: it says a size of {start:,} bytes, {count} signals make {256 * (count + 1):,}")
     said = _whole(fixed[236:244], "the number of records", -1, 1 << 40)
     seconds = _number(fixed[244:252], "the duration of a record")
-    channels, notes, place = [], None, 0
+    channels, notes, status, place = [], [], None, 0
     for i in range(count):
         label = _field(lines, count, i, 0, 16).decode("latin-1").strip()
         many = _whole(_field(lines, count, i, 216, 8), f"the number of values of channel {i + 1}", 0, 1 << 30)
         if label in ("EDF Annotations", "BDF Annotations"):
-            notes = notes or (place, many)
-        elif many and not (wide and label == "Status"):
+            notes.append((place, many))
+        elif wide and label == "Status":
+            status = (place, many)
+        elif many:
             channels.append(_channel(lines, count, i, label, many, place))
         place += many
     width = 3 if wide else 2
-    if not channels:
+    if not channels and (values or not notes):
         raise Unreadable("has no channels with values, only annotations" if notes else "has no channels with values")
-    if not seconds > 0:
+    if not (seconds > 0 or (seconds == 0 and not channels)):
         raise Unreadable(f"has a wrong header: a record lasts {seconds:g} seconds")
     records = (size - start) // (place * width)
-    return Head(wide, start, min(records, said) if said >= 0 else records, said, seconds, place, channels, notes, fixed[192:197] == b"EDF+D"
-                or fixed[192:197] == b"BDF+D")
+    return Head(wide, start, min(records, said) if said >= 0 else records, said, seconds, place, channels, notes, status,
+                fixed[192:197] in (b"EDF+D", b"BDF+D"))
 
 
 def _field(lines: bytes, count: int, i: int, before: int, width: int) -> bytes:
@@ -261,17 +273,92 @@ def _values(path: str, held: Head, most: int, start: int, stop: int, factor: lis
 
 
 def _gaps(path: str, held: Head, most: int) -> np.ndarray:
-    """Last value before each gap: records say when they begin in the first annotation of each."""
-    if held.notes is None:
+    """Last value before each gap."""
+    if not held.notes:
         return np.zeros(0, np.int64)
-    width = 3 if held.wide else 2
-    raw = _raw(path, held)[:, width * held.notes[0]:width * sum(held.notes)]
-    onset = np.full(held.records, np.nan)
-    for i in range(held.records):
-        word = bytes(raw[i, :24]).split(b"\x14")[0].split(b"\x15")[0]
-        try:
-            onset[i] = float(word)
-        except ValueError:
-            continue
+    onset = _onsets(path, held)
     late = np.abs(np.diff(onset) - held.seconds) > 1.5 * held.seconds / most
     return (np.flatnonzero(late | np.isnan(np.diff(onset))) + 1) * most - 1
+
+
+def _onsets(path: str, held: Head) -> np.ndarray:
+    """When records begin, in seconds, as the first annotation of each says; NaN where it says nothing."""
+    onset = np.full(held.records, np.nan)
+    for i, said in enumerate(_said(path, held, *held.notes[0], first=24)):
+        try:
+            onset[i] = float(said.split(b"\x14")[0].split(b"\x15")[0])
+        except ValueError:
+            continue
+    return onset
+
+
+def _said(path: str, held: Head, place: int, many: int, first: int | None = None) -> Iterator[bytes]:
+    """What each record has in a channel of annotations, or the ``first`` bytes of it."""
+    width = 3 if held.wide else 2
+    for row in _raw(path, held)[:, width * place:width * (place + many)][:, :first]:
+        yield bytes(row)
+
+
+def annotations(path: str, seconds: float | None = None) -> Annotations:
+    """What is annotated in a file: in channels of annotations, else, of BioSemi's triggers, while each code but 0 is held.
+
+    Args:
+        path: of the file.
+        seconds: that the recording lasts, where the file is one of annotations beside it; None where it is the recording.
+
+    Raises:
+        Unreadable: where an annotation begins with no time.
+    """
+    held = head(path, seconds is None)
+    if seconds is not None:
+        rows = [row for channel in held.notes for said in _said(path, held, *channel) for row in _listed(said)]
+        return made(rows, seconds, os.path.basename(path), True)
+    seconds = held.records * held.seconds
+    if held.notes:
+        onset, usual = _onsets(path, held), held.seconds * np.arange(held.records)
+        onset = np.maximum.accumulate(np.where(np.isnan(onset), usual, onset))
+        rows = [row for channel in held.notes for said in _said(path, held, *channel) for row in _listed(said)]
+        begin, length = (np.array([row[i] for row in rows], np.float64) for i in (0, 1))
+        begin, end = _in_values(begin, onset, held.seconds), _in_values(begin + length, onset, held.seconds)
+        return made([(a, b - a, row[2]) for a, b, row in zip(begin, end, rows, strict=True)], seconds, "its channel of annotations")
+    if held.status is None or not held.status[1]:
+        return Annotations()
+    return made(list(_triggers(path, held)), seconds, "its channel of triggers")
+
+
+def _listed(said: bytes) -> Iterator[tuple[float, float, str]]:
+    """Beginning, length and text of the annotations in a record, those without text left out."""
+    for each in said.split(b"\0"):
+        times, *texts = each.split(b"\x14")
+        if not any(texts):
+            continue
+        found = TIMES.fullmatch(times)
+        if not found:
+            raise Unreadable(f"has a wrong annotation: it begins with {printable(times.decode('latin-1'))[:20]!r}, not with a time")
+        for text in filter(None, texts):
+            yield float(found[1]), float(found[2] or 0), text.decode("utf-8", "replace").strip()
+
+
+def _in_values(time: np.ndarray, onset: np.ndarray, seconds: float) -> np.ndarray:
+    """Times of a file as seconds of its values laid end to end: what is in a gap is where the gap is."""
+    if not len(onset):
+        return time
+    record = np.clip(np.searchsorted(onset, time, "right") - 1, 0, len(onset) - 1)
+    since = time - onset[record]
+    return record * seconds + np.where(record < len(onset) - 1, np.minimum(since, seconds), since)
+
+
+def _triggers(path: str, held: Head) -> Iterator[tuple[float, float, str]]:
+    """Beginning, length and number of each stretch in which a code of 16 bits is held."""
+    (place, many), last, begun, at = held.status, 0, 0, 0
+    raw = _raw(path, held)[:, 3 * place:3 * (place + many)]
+    step = held.seconds / many
+    for block in range(0, held.records, RECORDS):
+        code = _digital(raw[block:block + RECORDS], True).reshape(-1) & 0xFFFF
+        for i in np.flatnonzero(np.diff(code, prepend=last)).tolist():
+            if last:
+                yield begun * step, (at + i - begun) * step, str(last)
+            last, begun = int(code[i]), at + i
+        at += len(code)
+    if last:
+        yield begun * step, (at - begun) * step, str(last)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.data.annotations import made
 from unveil.data.edf import VOLTS, clean, distinct
 from unveil.data.montages import on_sphere, places
 from unveil.data.options import Options
@@ -66,8 +67,12 @@ def through_mne(path: str, options: Options) -> Series:
             raise Unreadable("is damaged: a stretch of it cannot be read") from why
 
     notes = [f"{os.path.basename(path)} has several channels called {', '.join(twice[:4])}"] if twice else []
-    return Series(read, int(raw.n_times), names, float(raw.info["sfreq"]), [SCALE.get(kinds[i], (1.0, ""))[1] for i in at],
-                  _where(raw, at, kinds, names), path, notes)
+    rate, seen = float(raw.info["sfreq"]), raw.annotations
+    rows = [(begin - raw.first_time, length, word.strip()) for begin, length, word in zip(seen.onset.tolist(), seen.duration.tolist(),
+                                                                                        seen.description.tolist(), strict=True)]
+    held = made(rows, raw.n_times / rate, "it") if options.labels == "annotations" and rows else None
+    return Series(read, int(raw.n_times), names, rate, [SCALE.get(kinds[i], (1.0, ""))[1] for i in at], _where(raw, at, kinds, names), path,
+                  notes, held)
 
 
 def _where(raw, at: list[int], kinds: list[str], names: list[str]) -> np.ndarray:

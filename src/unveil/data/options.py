@@ -14,7 +14,8 @@ class Options:
 
     Attributes:
         kind: name of the kind; None detects it.
-        labels: ``"folders"``, the name of a column, or a CSV file of names and labels; None uses what the source names so.
+        labels: ``"folders"``, ``"annotations"`` of recordings, the name of a column, or a CSV file of names and labels; None uses
+            what the source names so.
         targets: name of a column of numbers to predict, or a CSV file of names and numbers.
         groups: column of subjects or recordings, ``"files"`` or ``"folders"``; ``"windows"`` keeps nothing apart; of graphs
             also ``"degree"``, bins of their mean degree.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unveil.data.annotations import Annotations
+
 
 @dataclass
 class Series:
@@ -22,6 +24,7 @@ class Series:
         places: ``(C, 3)`` of the electrodes in head radii (right, front, up), NaN where unknown; None where nothing is known.
         origin: the file that it is read from; None where it has none of its own, and then nothing of it is kept between runs.
         notes: what a person should know of it, such as a unit that was taken on trust.
+        annotations: stretches of it with a word each; None where nobody asked for them.
     """
 
     read: Callable[[int, int], np.ndarray]
@@ -32,6 +35,7 @@ class Series:
     places: np.ndarray | None = None
     origin: str | None = None
     notes: Sequence[str] = ()
+    annotations: Annotations | None = None
 
 
 def of_array(values: np.ndarray, channels: Sequence[str] | None = None, rate: float | None = None,

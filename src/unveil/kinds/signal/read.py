@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unveil.data.annotations import Annotations, Part, of_windows
 from unveil.data.processing import Found, Processing
 from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
@@ -269,17 +270,31 @@ def samples(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading,
                        f"Shorter windows: --kind.window {max(8, reading.window // 2)}; --kind.short pad fills windows up")
     fetch = Windows(cuts, reading, mixed)
     source = np.repeat([each.record for each in cuts], [len(each.starts) for each in cuts])
-    labels, classes = encode_labels(records.labels)
+    labels, notes = _labels(cuts, loaded, records, reading, source)
+    labels, classes = encode_labels(labels)
     groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
     rate = reading.how.rate or next((each.rate for each in cuts if each.rate), None)
     rate = None if reading.native else rate
     return Samples(
         fetch, len(source), shape=(reading.window,), channels=fetch.channels, axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
-        unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
+        unit="s" if rate else "sample", labels=labels, classes=classes,
         targets=None if records.targets is None else records.targets[source],
         dense=None if records.dense is None else _dense(cuts, loaded, records, reading), groups=groups[source], group_names=people,
         test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=loaded.faults,
-        notes=[*records.notes, *loaded.notes], cut=np.stack([source, fetch.starts], 1), mixed=mixed)
+        notes=[*records.notes, *loaded.notes, *notes], cut=np.stack([source, fetch.starts], 1), mixed=mixed)
+
+
+def _labels(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading, source: np.ndarray) -> tuple[np.ndarray | None, list[str]]:
+    """Names of the classes of all windows: those of their records, or what was annotated of each window; and what to say of them."""
+    held = [loaded.series[each.record] for each in cuts]
+    if all(series.annotations is None for series in held):
+        return None if records.labels is None else records.labels[source], []
+    parts = []
+    for each, series in zip(cuts, held, strict=True):
+        rate = (series.rate or 1.0) * float(reading.how.ratio(series.rate))
+        parts.append(Part(series.annotations or Annotations(), each.starts / rate, min(reading.window, each.count) / rate,
+                          1 / (series.rate or 1.0)))
+    return of_windows(parts)
 
 
 def _dense(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading) -> np.ndarray:
