@@ -29,7 +29,6 @@ from recorded import edf
 from unveil.api.pretraining import settle, train
 from unveil.contracts import Batch, Encoder
 from unveil.data import simulated
-from unveil.data.montages import places
 from unveil.data.samples import Samples
 from unveil.kinds.signal import Signal, corrupt, describe
 from unveil.randomness import Generator
@@ -48,8 +47,6 @@ DECIBELS = (10.0, 5.0, 0.0, -5.0)
 LOST = (0.3, 0.5, 0.8)  # shares of channels that the table shows
 NOISES = ("noise", "pink", "muscle")
 SCORE = 512  # stride of windows that are scored: one in each trial
-WIDTH = 0.3  # head radii, over which powers of electrodes count for a place
-AROUND = torch.tensor(places(simulated.CAPS["19"]), dtype=torch.float32)
 
 
 def opened(seed: int, people: Sequence[tuple[int, str]], stride: int, window: int, rate: float) -> tuple[Signal, Samples]:
@@ -65,9 +62,7 @@ def powers_by_place(batch: Batch, rate: float) -> Tensor:
     power = describe.spectrum(batch.values - batch.values.mean(-1, keepdim=True))
     at = torch.fft.rfftfreq(batch.values.shape[-1], 1 / rate)
     bands = [((power * ((at >= low) & (at < high))).sum(-1) + 1e-6).log() for low, high in describe.BANDS.values()]
-    near = (-0.5 * (torch.cdist(AROUND.expand(len(power), -1, -1), batch.extras["place"]) / WIDTH).square()).exp()
-    near = near * (batch.extras["channel"] >= 0)[:, None]
-    return (near / near.sum(-1, keepdim=True).clamp_min(1e-12) @ torch.stack(bands, -1)).flatten(1)
+    return describe.about(torch.stack(bands, 1), batch.extras["place"], batch.extras["channel"] == 0)
 
 
 def taught(kind: Signal, samples: Samples, settings: dict, seed: int) -> tuple[Encoder, Encoder, Ending]:

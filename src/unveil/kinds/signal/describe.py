@@ -16,7 +16,8 @@ OCTAVES = 5  # bands where those do not fit: the upper half of all frequencies, 
 BINS = 10  # of the histogram
 QUANTILES = (0.1, 0.5, 0.9)  # over the channels of a sample
 MOMENTS = ("mean", "deviation", "least", "greatest", "mean difference")
-AROUND = places(["Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1", "O2"])  # the 10-20 system, in head radii
+TEN_TWENTY = ("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1", "O2")
+AROUND = places(TEN_TWENTY)  # in head radii
 NEAR = 0.3  # head radii over which an electrode counts for a place
 SHAPES = ("skewness", "kurtosis", "reversal", "entropy", "crossings", "longest above", "first zero", "first minimum", "centroid")
 
