@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from unveil.api.opening import Say, opened, quiet
+from unveil.api.opening import Say, opened_by, quiet
 from unveil.contracts import Batch, Spec
 from unveil.data.opening import open_records
 from unveil.data.options import Options
@@ -184,11 +184,11 @@ def _sized(method: str, kind: str | None, data, channels: int | None, scale: str
         return recipe, replace(_looked(planted, replace(spec, text=planted.text)), number=None)
     options = Options(**(vars(options or Options()) | {"kind": kind or (options.kind if options else None)}))
     name, records = open_records(data, options, say)
-    recipe = recipes.resolve(method, name, scale=scale, given=given)
-    reader = recipe.build_kind()
-    held = opened(reader, records, options, say)
-    recipe = recipes.resolve(method, name, scale=scale, given=given, offers=reader.offers)
+    recipe, reader, held = opened_by(recipes.resolve(method, name, scale=scale, given=given), given, records, options, say)
+    recipe = replace(recipes.resolve(method, name, scale=scale, given=given, offers=reader.offers), reasons=recipe.reasons)
     recipe.kind |= reader.fixed(held)
+    for sentence in recipe.chosen():
+        say(sentence)
     if held.packed:
         return recipe, _looked(held, held.spec())
     return recipe, _looked(held, Spec(held.channels, tuple(held.shape), held.axes, held.spacing, held.unit, (0.0,) * held.channels,

@@ -101,11 +101,9 @@ class Signal(Kind):
             raise Unusable(f"kind.triads needs groups of three channels, there are {len(records.channels)}")
         if not self._plain or isinstance(_first(records), Series):
             return self._told(self._opened(records))
-        pieces, owner, starts, faults = self._read(records)
+        pieces, owner, starts, faults, longest = self._read(records)
         if not pieces:
-            reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
-            raise Unusable(f"no recording gives a window of {self.window} values. {reasons}. "
-                           f"Shorter windows: --kind.window {max(8, self.window // 2)}")
+            raise read.none(faults, self.window, longest)
         dense = None if records.dense is None else self._places(records, owner, starts)
         flat = torch.from_numpy(np.concatenate(pieces, 1))
         missing = torch.isnan(flat).any(0)
@@ -179,11 +177,12 @@ class Signal(Kind):
             except Unreadable as why:
                 faults[name] = str(why)
         usual = Counter(len(x) for x in series.values()).most_common(1)
-        pieces, owner, starts, offset = [], [], [], 0
+        pieces, owner, starts, offset, longest = [], [], [], 0, 0
         for i, x in series.items():
             if len(x) != usual[0][0]:
                 faults[records.names[i]] = f"has {len(x)} channels, the others {usual[0][0]}"
                 continue
+            longest = max(longest, x.shape[1])
             if x.shape[1] < self.window:
                 faults[records.names[i]] = f"has {x.shape[1]} values, a window needs {self.window}"
                 continue
@@ -198,7 +197,7 @@ class Signal(Kind):
             starts.append(start[full] + offset)
             owner.append(np.full(int(full.sum()), i))
             offset += x.shape[1]
-        return pieces, owner, starts, faults
+        return pieces, owner, starts, faults, longest
 
     def _places(self, records: Records, owner: list[np.ndarray], starts: list[np.ndarray]) -> np.ndarray:
         """Class numbers of the values of every window ``(n, window)``, of the nearest value where series are resampled.

@@ -16,7 +16,7 @@ from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
 from unveil.data.series import Series, of_array
 from unveil.data.stored import Disk, Memory, Store
-from unveil.errors import Unusable
+from unveil.errors import TooShort, Unusable
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,13 @@ class Loaded:
         series: by number of the record.
         faults: what was set aside, name -> reason.
         notes: what a person should know.
+        longest: values of the longest one, after processing.
     """
 
     series: dict[int, Series] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    longest: int = 0
 
 
 def load(records: Records, channels_first: Callable[[np.ndarray, str | None], np.ndarray]) -> Loaded:
@@ -140,6 +142,7 @@ def common_rate(loaded: Loaded, rate: float | None) -> float | None:
 def cut(loaded: Loaded, records: Records, reading: Reading, mixed: bool) -> list[Cut]:
     """Processes all series and cuts them into windows; what gives none is set aside."""
     how, window, made, short = reading.how, reading.window, [], []
+    loaded.longest = max(map(how.count, loaded.series.values()), default=0)
     for i, each in list(loaded.series.items()):
         if (count := how.count(each)) < window and not (reading.pad and count):
             loaded.faults[records.names[i]] = f"has {count} values, a window needs {window}"
@@ -261,12 +264,17 @@ class Windows:
                 valid[row, :x.shape[1]] &= ~gone.any(0)
 
 
+def none(faults: dict[str, str], window: int, longest: int, more: str = "") -> Unusable:
+    """That no recording gives a window, with what became of the first ones."""
+    reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
+    said = f"no recording gives a window of {window} values. {reasons}. Shorter windows: --kind.window {max(8, window // 2)}{more}"
+    return TooShort(said, "window", longest) if longest < window else Unusable(said)
+
+
 def samples(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading, mixed: bool) -> Samples:
     """Samples of all windows."""
     if not cuts:
-        reasons = "; ".join(f"{name}: {why}" for name, why in list(loaded.faults.items())[:3])
-        raise Unusable(f"no recording gives a window of {reading.window} values. {reasons}. "
-                       f"Shorter windows: --kind.window {max(8, reading.window // 2)}; --kind.short pad fills windows up")
+        raise none(loaded.faults, reading.window, loaded.longest, "; --kind.short pad fills windows up")
     fetch = Windows(cuts, reading, mixed)
     source = np.repeat([each.record for each in cuts], [len(each.starts) for each in cuts])
     labels, classes = encode_labels(records.labels)
