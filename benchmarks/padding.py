@@ -1,4 +1,4 @@
-"""Memory of a batch of graphs of which one is large: packed, as everything here is, and filled up to the largest, as a dense batch would be.
+"""Memory of a batch of graphs of which one is large: packed, as all here is, and filled up to the largest, as a dense batch would be.
 
     python benchmarks/padding.py
 
@@ -37,6 +37,7 @@ def filled(structure: Structure, nodes: int) -> Structure:
 
 
 def batch_of(graphs: list[Structure]) -> tuple[Samples, Batch]:
+    """All graphs as one batch, and the samples that it is of."""
     samples = Samples(Packed(graphs), len(graphs), shape=(), channels=CHANNELS, axes=(), spacing=(), unit="")
     return samples, samples.batch(torch.arange(len(graphs)))
 
