@@ -190,8 +190,8 @@ def padding(found: dict) -> str:
     rows = [[f"{row['largest']:,}", f"{row['rows']:,}", f"{row['filled']:,}", row["packed MiB"], row["padded MiB"]]
             for row in found["rows"]]
     return (f"What a batch of {found['graphs']} graphs and the forward pass of a {found['network']} keep for the backward pass, weights "
-            f"left out. All graphs but one have {found['nodes']} nodes; rows laid end to end, as they are here, and each graph filled up to the "
-            "largest, as a dense batch would be.\n\n"
+            f"left out. All graphs but one have {found['nodes']} nodes; rows laid end to end, as they are here, and each graph filled up "
+            "to the largest, as a dense batch would be.\n\n"
             + table(["nodes of the largest", "rows, packed", "rows, filled up", "packed, MiB", "filled up, MiB"], rows))
 
 
