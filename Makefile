@@ -40,7 +40,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/fuzz.py
 
 bench-peers: .venv/dev
-	for name in step_cost accuracy data_bound stages end_to_end million embedding messages graph_steps neighbours speed; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in step_cost accuracy data_bound stages end_to_end million embedding messages graph_steps padding neighbours speed; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 # --strict, since a package that cannot be looked up would pass for one without known faults.
 audit: $(BIN)/unveil

@@ -1,4 +1,4 @@
-"""Writes ``docs/speed.md`` from the rows under ``results/benchmarks``; nothing on that page is written by hand.
+"""Writes ``docs/speed.md`` and its plots from the rows under ``results/benchmarks``; nothing on that page is written by hand.
 
 ``python benchmarks/speed.py``
 """
@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from unveil.reports.figures import Line, line_chart
+from unveil.reports.markup import tag
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = """# Speed
@@ -16,6 +20,13 @@ What was measured, beside peers in an environment of their own. Made by `python 
 `results/benchmarks`; not edited by hand. Each benchmark is one command, `python benchmarks/NAME.py`, and one file,
 `results/benchmarks/NAME.json`.
 """
+# Of a plot that stands alone: no style sheet of a page is there.
+STYLE = """svg { overflow: visible; } text { font: 12px Inter, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; fill: #67625a; }
+path { fill: none; vector-effect: non-scaling-stroke; } .grid { stroke: #e4dfd5; } .line { stroke-width: 2; stroke: var(--s); }
+.dot { stroke-width: 7; stroke-linecap: round; stroke: var(--s); } .ours { --s: #b5400f; } .other { --s: #6f6a62; }
+.slope { --s: #979186; } .line.slope { stroke-width: 1.5; stroke-dasharray: 5 4; } .dot.slope { stroke: none; }
+.last { text-anchor: end; } .middle { text-anchor: middle; } .end.ours { fill: #b5400f; font-weight: 600; } .title { fill: #1e1c19; }"""
+WIDE, HIGH, TOP = 640, 250, 26  # pixels
 PEERS = ("lightly", "stable-pretraining", "plain")
 
 
@@ -35,6 +46,29 @@ def under(title: str, name: str, found: dict, text: str) -> str:
     """A section: title, what it says, and where, when and under what load it was measured."""
     load = f", load {found['load'][0]:g}" if "load" in found else ""
     return f"## {title}\n\n{text.strip()}\n\n`{name}`: {found['date']}, {found['machine']}{load}, code {found['code']}.\n"
+
+
+def plot(title: str, lines: Sequence[Line], below: Sequence[float]) -> str:
+    """A chart over two logarithmic axes, as a file of its own.
+
+    Args:
+        title: what goes up over what goes across.
+        lines: in figures.
+        below: ticks across.
+    """
+    logs = [Line([(math.log10(x), math.log10(y)) for x, y in line.points], line.end, line.style, line.dots) for line in lines]
+    chart = line_chart(logs, title, height=HIGH, left=9, wide=77, below=[(math.log10(x), f"{x:,}") for x in below],
+                       form=lambda y: f"{10**y:,.0f}" if y >= 0 else f"{10**y:g}", most=5)
+    paper = tag("rect", width="100%", height="100%", fill="#fcfbf8")
+    return tag("svg", tag("style", STYLE), paper, tag("text", title, class_="title", x=14, y=20),
+               tag("svg", chart, y=TOP, width=WIDE, height=HIGH), xmlns="http://www.w3.org/2000/svg", width=WIDE, height=HIGH + TOP + 8,
+               viewBox=f"0 0 {WIDE} {HIGH + TOP + 8}") + "\n"
+
+
+def slope(points: Sequence[tuple[float, float]], end: str = "slope 1") -> Line:
+    """Through the first of some points, growing as what goes across."""
+    (x, y), (last, _) = points[0], points[-1]
+    return Line([(x, y), (last, y * last / x)], end, "slope")
 
 
 def ranged(values: Sequence[float], digits: int = 3) -> str:
@@ -143,6 +177,33 @@ def neighbours(found: dict) -> str:
             + table(["systems", "atoms", "periodic", "edges", "ms", "us an atom", "bytes an atom at the peak", "ASE, ms"], rows))
 
 
+def radius_plot(found: dict) -> str:
+    """What the radius graph of one system costs over its atoms."""
+    cost = {periodic: [(row["atoms"], row["ms"]) for row in found["rows"] if row["molecules"] == 1 and row["periodic"] == periodic]
+            for periodic in (False, True)}
+    lines = [Line(cost[False], "open", "ours", True), Line(cost[True], "periodic", "other", True), slope(cost[False])]
+    return plot("milliseconds of processor time, over atoms of one system", lines, [x for x, _ in cost[False]])
+
+
+def padding(found: dict) -> str:
+    """Packed beside filled up."""
+    rows = [[f"{row['largest']:,}", f"{row['rows']:,}", f"{row['filled']:,}", row["packed MiB"], row["padded MiB"]]
+            for row in found["rows"]]
+    return (f"What a batch of {found['graphs']} graphs and the forward pass of a {found['network']} keep for the backward pass, weights "
+            f"left out. All graphs but one have {found['nodes']} nodes; rows laid end to end, as they are here, and each graph filled up "
+            "to the largest, as a dense batch would be.\n\n"
+            + table(["nodes of the largest", "rows, packed", "rows, filled up", "packed, MiB", "filled up, MiB"], rows))
+
+
+def padding_plot(found: dict) -> str:
+    """What both keep over the size of the largest graph."""
+    over = lambda name: [(row["largest"], row[name]) for row in found["rows"]]
+    lines = [Line(over("packed MiB"), "packed", "ours", True), Line(over("padded MiB"), "filled up", "other", True),
+             slope(over("padded MiB"))]
+    return plot(f"MiB kept for the backward pass, over nodes of the largest of {found['graphs']} graphs", lines,
+                [row["largest"] for row in found["rows"]])
+
+
 def gpu(found: dict) -> str:
     """Share of the peak on a GPU."""
     rows = [[row["method"], row["network"], row["compiled"], f"{1000 * row['seconds']:.0f}", f"{row['images_per_second']:.0f}",
@@ -157,14 +218,25 @@ SECTIONS = {"step_cost": ("A training step", step_cost), "accuracy": ("Time to a
             "data_bound": ("From files, beside peers", data_bound), "end_to_end": ("From files, beside memory", end_to_end),
             "million": ("A million paths", million), "embedding": ("Embedding", embedding),
             "graph_steps": ("A step on graphs", graph_steps), "messages": ("A layer of messages", messages),
-            "neighbours": ("The radius graph", neighbours), "gpu": ("A training step on a GPU", gpu)}
+            "padding": ("One large graph among small ones", padding), "neighbours": ("The radius graph", neighbours),
+            "gpu": ("A training step on a GPU", gpu)}
+
+
+PLOTS = {"padding": ("Memory of packed and of filled up graphs", padding_plot),
+         "neighbours": ("Cost of the radius graph over atoms", radius_plot)}
+
+
+def plots() -> dict[str, str]:
+    """Drawings by the name of their file in ``docs``."""
+    return {f"speed-{name}.svg": draw(found) for name, (_, draw) in PLOTS.items() if (found := held(name))}
 
 
 def sections() -> Iterator[str]:
     """Those that were measured."""
     for name, (title, write) in SECTIONS.items():
         if found := held(name):
-            yield under(title, name, found, write(found))
+            drawn = f"\n\n![{PLOTS[name][0]}](speed-{name}.svg)" if name in PLOTS else ""
+            yield under(title, name, found, write(found).strip() + drawn)
 
 
 def page() -> str:
@@ -173,4 +245,5 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    (ROOT / "docs" / "speed.md").write_text(page())
+    for file, content in {"speed.md": page(), **plots()}.items():
+        (ROOT / "docs" / file).write_text(content)

@@ -92,6 +92,24 @@ def test_signals(tmp_path, layout, values):
     assert run.encoder.kind.window == 32 and run.encoder.spec.spacing == (0.02,)
 
 
+def test_recordings_shorter_than_the_window_of_a_recipe_are_read_in_whole_patches(tmp_path):
+    """Only where nobody said how long a window is: neither the user nor the paper."""
+    values, options = series(length=60), Options(kind="signal", layout="ct")
+    shown = api.preview("mae", values, options=options, samples=1, steps=1)["recipe"]
+    assert shown["kind"]["window"] == 56 and shown["encoder"]["patch"] == 8
+    assert shown["reasons"]["kind.window"].endswith("of the recipe, the longest has 60, and the encoder reads patches of 8")
+    said = []
+    unveil.pretrain(values, method="simclr", out=tmp_path / "run", options=options, settings=SETTINGS | {"encoder.name": "conv"},
+                    say=said.append)
+    assert "kind.window = 60: no record has the 128 values of the recipe, the longest has 60" in said, "conv has no patches"
+    assert unveil.rerun(tmp_path / "run", data=values).matches
+    for asked in (dict(settings={"kind.window": 64}), dict(scale="published")):
+        with pytest.raises(Unusable, match="no recording gives a window of"):
+            api.plan("patchtst", data=values, options=options, **({"scale": "small"} | asked))
+    with pytest.raises(Unusable, match="no recording gives a window of 128"):
+        api.preview("mae", series(length=7), options=options)
+
+
 def test_series_of_other_types_and_values_that_are_missing(tmp_path):
     values = np.round(1000 * series()).astype(np.int16)
     assert teach(values, tmp_path / "a", "signal", Options(layout="ct"), **{"kind.window": 32}).ending.status == "finished"

@@ -178,10 +178,10 @@ def test_windows_without_a_value(finished, refused, place):
         "b.npy[0] (windows): 2 windows without a value set aside")
 
 
-def test_recordings_shorter_than_a_window(refused, place):
+def test_recordings_shorter_than_a_window_that_was_asked_for(refused, place):
     np.save(place / "a.npy", series(4, 2, 20))
-    has(refused("pretrain", "a.npy", "--kind", "signal", "--layout", "ct", *WORDS), "no recording gives a window of 128 values",
-        "a.npy[0]: has 20 values, a window needs 128", "--kind.window 64")
+    has(refused("pretrain", "a.npy", "--kind", "signal", "--layout", "ct", "--kind.window", "128", *WORDS),
+        "no recording gives a window of 128 values", "a.npy[0]: has 20 values, a window needs 128", "--kind.window 64")
 
 
 def test_an_array_that_can_be_several_things(refused, place):

@@ -15,6 +15,19 @@ class Unusable(Exception):
         super().__init__(sentence(why))
 
 
+class TooShort(Unusable):
+    """No record is as long as a sample.
+
+    Attributes:
+        setting: of the kind, that says how long a sample is.
+        longest: what it would be to read the longest record whole.
+    """
+
+    def __init__(self, why: str, setting: str, longest: int):
+        super().__init__(why)
+        self.setting, self.longest = setting, longest
+
+
 def nearest(name: str, known: Sequence[str]) -> str:
     """The end of a sentence about an unknown name: the known one that is most like it, else all."""
     close = difflib.get_close_matches(name, known, 1, 0.4)

@@ -9,6 +9,7 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
 from unveil.data.records import Records
+from unveil.data.series import of_array
 from unveil.errors import Unusable
 from unveil.kinds.signal import Signal
 from unveil.kinds.signal.movements import APART, SMALL, bands, elements
@@ -122,6 +123,24 @@ def test_room_for_few_leaves_out_the_last_axis_first():
     few, all_ = (Signal(window=200, movements="crossings", most=most).open(records()).batch(torch.tensor([0])) for most in (16, 192))
     rows = few.extras["elements"][0]
     assert torch.equal(rows, all_.extras["elements"][0, :16]) and taken_apart(rows)[2].max() < 2
+
+
+def test_recordings_give_the_elements_of_arrays():
+    """Records that come as series of their own, and one of them shorter than a window."""
+    arrays = records()
+    values = [arrays.load(i) for i in range(4)] + [arrays.load(0)[:, :120]]
+    names, kind = list("abcdef"), Signal(window=200, movements="crossings", short="pad")
+    own = Records([str(i) for i in range(5)], lambda i: of_array(values[i], names, RATE))
+    want, found = Signal(window=200, movements="crossings").open(arrays), kind.open(own)
+    at = torch.tensor([3, 0, len(want) - 1])
+    first, second = want.batch(at), found.batch(at)
+    assert torch.equal(first.values, second.values) and all(torch.equal(x, second.extras[name]) for name, x in first.extras.items())
+    short = found.batch(torch.tensor([len(want)]))
+    _, centre, axis, long = taken_apart(short.extras["elements"])
+    assert len(found) == len(want) + 1 and (axis >= 0).any() and ((centre * 200 + long / 2)[axis >= 0] <= 120).all()
+    other = Records(["a", "b"], lambda i: of_array(values[i][:3 + i], names[:3 + i], RATE))
+    with pytest.raises(Unusable, match="same channels at one rate"):
+        kind.open(other)
 
 
 def test_crops_hold_whole_elements_alone():

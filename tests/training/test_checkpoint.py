@@ -13,7 +13,7 @@ from unveil.encoders.conv import ConvNet
 from unveil.kinds.signal import Signal
 from unveil.methods.byol import BYOL
 from unveil.testing import Cell, bits
-from unveil.training.checkpoint import _sound
+from unveil.training.checkpoint import _sound, write_json
 
 STEPS, CELL = 8, Cell(BYOL, Signal(window=32), ConvNet)
 LAST, BEFORE = "step-00000006.safetensors", "step-00000004.safetensors"
@@ -131,3 +131,17 @@ def test_other_files_in_the_folder_are_left_alone(stopped, straight):
                                                           for ending in (".safetensors", ".json")}
     assert resumed(stopped, every=1) == (straight, [], [7, 8])
     assert {path.name for path in stopped.iterdir()} >= others and saved(stopped) == [7, 8, 99999999]
+
+
+def test_a_list_of_numbers_stands_on_one_line_and_nothing_else_changes(tmp_path):
+    odd = [float("inf"), -1e-12, 3.5e20, 0]
+    held = {"parts": [0.8, 1.0, -2], "odd": odd, "box": [[1, 2], [3, 4]], "none": [1, None], "empty": [], "words": ["[\n 1,\n 2\n]", "x"],
+            "one": [True, 1], "[\n1]": {"a": [1.0]}}
+    write_json(tmp_path / "row.json", held)
+    text = (tmp_path / "row.json").read_text()
+    assert json.loads(text) == held and list(json.loads(text)) == list(held)
+    lines = text.splitlines()
+    assert lines[1:3] == [' "parts": [0.8, 1.0, -2],', ' "odd": [Infinity, -1e-12, 3.5e+20, 0],']
+    assert lines[3:6] == [' "box": [', "  [1, 2],", "  [3, 4]"]
+    write_json(tmp_path / "nan.json", [float("nan"), 1])
+    assert (tmp_path / "nan.json").read_text() == "[NaN, 1]"

@@ -15,10 +15,12 @@ from unveil.data.options import Options
 from unveil.data.records import Records
 from unveil.data.samples import Samples
 from unveil.data.split import Split
-from unveil.errors import Unusable
+from unveil.errors import TooShort, Unusable
 from unveil.kinds.kind import Kind
 from unveil.recipes import recipe as recipes
+from unveil.recipes import scale as scales
 from unveil.recipes.check import checked, find
+from unveil.recipes.recipe import Recipe
 
 Say = Callable[[str], None]
 
@@ -66,6 +68,18 @@ def opened(kind: Kind, records: Records, options: Options, say: Say) -> Samples:
     for note in samples.notes:
         say(note)
     return samples
+
+
+def opened_by(recipe: Recipe, given: Mapping[str, Any], records: Records, options: Options, say: Say) -> tuple[Recipe, Kind, Samples]:
+    """Records as samples of a recipe's kind, and the recipe with shorter samples where no record is as long as one, see
+    :func:`unveil.recipes.scale.shortened`; ``given`` is what the user set."""
+    try:
+        kind = recipe.build_kind()
+        return recipe, kind, opened(kind, records, options, say)
+    except TooShort as fault:
+        recipe = scales.shortened(recipe, fault, given)
+        kind = recipe.build_kind()
+        return recipe, kind, opened(kind, records, options, say)
 
 
 def for_encoder(encoder: Encoder, source, options: Options | None, say: Say) -> Samples:

@@ -1,6 +1,7 @@
-"""What a run will take, before any work: nothing is allocated, and no data are read beyond their number and shape.
+"""What a run will take, before any work: nothing is allocated, and no data are read beyond their number, their shape and a few of them.
 
-Packed samples have no one shape, and their edges may be found only by looking: there a step is made in earnest on a few of them.
+Packed samples have no one shape, and their edges may be found only by looking: there a step is made in earnest on a few of them. Of other
+samples a few say what comes with them, such as captions; where there are no data, planted ones do.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 
-from unveil.api.opening import Say, opened, quiet
+from unveil.api.opening import Say, opened_by, quiet
 from unveil.contracts import Batch, Spec
 from unveil.data.opening import open_records
 from unveil.data.options import Options
@@ -26,7 +27,7 @@ from unveil.training.cost import Cost, count
 from unveil.training.hardware import Hardware, Memory, Time
 from unveil.training.settings import Training
 
-SOME = 16  # packed samples that a step is made on
+SOME = 16  # samples that are looked at
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Plan:
         cost: of a step, on each device.
         memory: on each device.
         time: of a step.
-        some: of packed samples a few, which the cost was counted on.
+        some: a few samples: packed ones the cost was counted on, of others what comes with them.
         size: of packed samples their mean number of rows, else 0.
     """
 
@@ -87,9 +88,9 @@ class Plan:
                        "fits": self.fits, "rows": self.size or None, "step_seconds": self.time.step, "memory_total": self.memory.total}
 
 
-def plan(method: str, *, kind: str | None = None, data=None, samples: int | None = None, encoder: str | None = None,
-         scale: str = "published", hardware: str | Hardware = "h100", gpus: int | None = None, mfu: float = 0.35,
-         options: Options | None = None, settings: Mapping[str, Any] | None = None, say: Say = quiet) -> Plan:
+def plan(method: str, *, kind: str | None = None, data=None, samples: int | None = None, channels: int | None = None,
+         encoder: str | None = None, scale: str = "published", hardware: str | Hardware = "h100", gpus: int | None = None,
+         mfu: float = 0.35, options: Options | None = None, settings: Mapping[str, Any] | None = None, say: Say = quiet) -> Plan:
     """Counts what a run will take, on tensors that take no memory.
 
     Args:
@@ -97,6 +98,8 @@ def plan(method: str, *, kind: str | None = None, data=None, samples: int | None
         kind: name; where there are data, None detects it.
         data: what :func:`unveil.api.pretrain` takes; their number and shape are read.
         samples: their number, where it is not that of ``data``; None takes the published set's at scale ``"published"``.
+        channels: of a sample, where there are no data and the kind's settings do not say it; None takes the published set's at scale
+            ``"published"``.
         encoder: name; None takes the recipe's.
         scale: ``"published"``, ``"small"``, or ``"auto"`` where there are data.
         hardware: name in :data:`unveil.training.hardware.TABLE`, ``"cpu"`` for this machine's, which is then measured, or any.
@@ -113,7 +116,9 @@ def plan(method: str, *, kind: str | None = None, data=None, samples: int | None
     given = dict(settings or {}) | ({"encoder.name": encoder} if encoder else {})
     if data is None and kind is None:
         raise Unusable("say what the data are: --kind image, or --data photos/")
-    recipe, seen = _sized(method, kind, data, scale, given, options, say)
+    if scale == "published" and kind:
+        channels = channels or recipes.published_channels(method, kind)
+    recipe, seen = _sized(method, kind, data, channels, scale, given, options, say)
     number = samples or seen.number or (recipes.published_samples(method, recipe.kind["name"]) if scale == "published" else None)
     if scale == "auto":
         if number is None:
@@ -125,16 +130,16 @@ def plan(method: str, *, kind: str | None = None, data=None, samples: int | None
 def over(planned: Plan, gpus: int, strategy: str = "ddp") -> Plan:
     """The same run on another number of devices, at the same batch."""
     recipe = replace(planned.recipe, train=planned.recipe.train | {"strategy": strategy})
-    return _counted(recipe, _Seen(planned.spec, planned.samples, planned.some, planned.size), planned.hardware, gpus, planned.mfu)
+    return _counted(recipe, _Seen(planned.spec, planned.some, planned.samples, planned.size), planned.hardware, gpus, planned.mfu)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What is known of the data: what a sample looks like, how many there are, and of packed ones a few and their mean number of rows."""
+    """What is known of the data: what a sample looks like, a few of them, their number, and the mean number of rows of packed ones."""
 
     spec: Spec
+    some: Batch
     number: int | None = None
-    some: Batch | None = None
     size: float = 0.0
 
 
@@ -146,13 +151,14 @@ def _counted(recipe: Recipe, seen: _Seen, on: Hardware, gpus: int, mfu: float) -
     if training.batch % training.parts:
         raise Unusable(f"--train.batch {training.batch} is not a multiple of accumulate {training.accumulate} x {gpus} devices")
     some = None
-    if seen.some is not None:
+    if spec.packed:
         rows = scales.held(training.batch, training.rows, seen.size) * seen.size / training.parts
         some = seen.some, rows / len(seen.some.graph.sample)
     try:
         with torch.device("cpu" if some else "meta"):
             built = recipe.build_method(recipe.build_encoder(spec))
-        cost = count(built, recipe.build_kind(), spec, training, mixed=training.precision != "32" and on.mixed, some=some)
+        cost = count(built, recipe.build_kind(), spec, training, mixed=training.precision != "32" and on.mixed, some=some,
+                     extras=seen.some.extras)
     except (ValueError, RuntimeError, NotImplementedError) as why:
         looks = "unequal size" if spec.packed else "x".join(map(str, spec.shape))
         raise Unusable(f"{recipe.method['name']} cannot take a step with these settings on samples of {looks} with {spec.channels} "
@@ -161,34 +167,35 @@ def _counted(recipe: Recipe, seen: _Seen, on: Hardware, gpus: int, mfu: float) -
                 seen.some, seen.size)
 
 
-def _sized(method: str, kind: str | None, data, scale: str, given: Mapping[str, Any], options: Options | None,
+def _sized(method: str, kind: str | None, data, channels: int | None, scale: str, given: Mapping[str, Any], options: Options | None,
            say: Say) -> tuple[Recipe, _Seen]:
     """The recipe, and what is known of the data, where they or the kind's settings say it."""
     if data is None:
         recipe = recipes.resolve(method, kind, scale=scale, given=given)
         reader = recipe.build_kind()
-        if "grid" not in reader.offers and (planted := reader.planted(SOME, Generator("plan"))).packed:
-            seen = _packed(planted, reader.spec())
-            return recipe, replace(seen, number=None, size=recipes.published_rows(method, kind) or seen.size)
-        if (spec := reader.spec(recipes.published_channels(method, kind) if scale == "published" else None)) is None:
+        spec = reader.spec(channels)
+        if spec is None and "grid" in reader.offers:
             raise Unusable(f"the settings do not say what a sample of kind {kind} looks like: give --data, or for pictures --kind.size and "
-                           "--kind.channels")
-        return recipe, _Seen(spec)
+                           "--kind.channels, for signals --channels")
+        planted = reader.planted(SOME, Generator("plan"))
+        if planted.packed:
+            seen = _looked(planted, spec or planted.spec())
+            return recipe, replace(seen, number=None, size=recipes.published_rows(method, kind) or seen.size)
+        return recipe, replace(_looked(planted, replace(spec, text=planted.text)), number=None)
     options = Options(**(vars(options or Options()) | {"kind": kind or (options.kind if options else None)}))
     name, records = open_records(data, options, say)
-    recipe = recipes.resolve(method, name, scale=scale, given=given)
-    reader = recipe.build_kind()
-    held = opened(reader, records, options, say)
-    recipe = recipes.resolve(method, name, scale=scale, given=given, offers=reader.offers)
+    recipe, reader, held = opened_by(recipes.resolve(method, name, scale=scale, given=given), given, records, options, say)
+    recipe = replace(recipes.resolve(method, name, scale=scale, given=given, offers=reader.offers), reasons=recipe.reasons)
     recipe.kind |= reader.fixed(held)
+    for sentence in recipe.chosen():
+        say(sentence)
     if held.packed:
-        return recipe, _packed(held)
-    spec = Spec(held.channels, tuple(held.shape), held.axes, held.spacing, held.unit, (0.0,) * held.channels, (1.0,) * held.channels,
-                mixed=held.mixed)
-    return recipe, _Seen(spec, len(held))
+        return recipe, _looked(held, held.spec())
+    return recipe, _looked(held, Spec(held.channels, tuple(held.shape), held.axes, held.spacing, held.unit, (0.0,) * held.channels,
+                                      (1.0,) * held.channels, mixed=held.mixed, text=held.text))
 
 
-def _packed(samples: Samples, spec: Spec | None = None) -> _Seen:
-    """Of packed samples, a few of which are evenly spaced."""
+def _looked(samples: Samples, spec: Spec) -> _Seen:
+    """With some of the samples, evenly spaced."""
     at = torch.linspace(0, len(samples) - 1, min(SOME, len(samples))).long().unique()
-    return _Seen(spec or samples.spec(), len(samples), samples.batch(at), float(samples.sizes.double().mean()))
+    return _Seen(spec, samples.batch(at), len(samples), float(samples.sizes.double().mean()) if samples.packed else 0.0)

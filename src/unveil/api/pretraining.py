@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from unveil.api.opening import Say, describe, opened, quiet
+from unveil.api.opening import Say, describe, opened_by, quiet
 from unveil.api.record import write_record
 from unveil.contracts import Encoder, Method
 from unveil.controls import judge_encoder
@@ -80,6 +80,7 @@ class Prepared:
         samples: all of them.
         parts: the split, where something is held out.
         judged: whether its labels can judge.
+        reasons: what of the kind's settings was chosen by the data, and why.
     """
 
     kind: Kind
@@ -87,6 +88,7 @@ class Prepared:
     samples: Samples
     parts: Split | None
     judged: bool
+    reasons: dict[str, str]
 
     @property
     def learn(self) -> Samples:
@@ -217,8 +219,9 @@ def pretrain(data, *, method: str | None = None, kind: str | None = None, encode
     name, records = open_records(data, options, say)
     method = method or named["method"] or find("kind", name).method
     first = _before_opening(method, name, scale, given, seed)
-    held = prepare(records, first.kind, options, hold_out, seed, say)
+    held = prepare(records, first, given, options, hold_out, seed, say)
     recipe = settle(held.learn, held.kind, method, scale=scale, budget=budget, seed=seed, settings=given)
+    recipe = replace(recipe, reasons=held.reasons | recipe.reasons)
     called = Path(data).resolve().stem if isinstance(data, (str, Path)) else "array"
     folder = Path(out) if out else Path("runs") / f"{called}-{method}"
     recipe = _as_begun(recipe, folder) if budget else recipe
@@ -264,9 +267,8 @@ def _carried_out(recipe: Recipe, held: Prepared, folder: Path, asked: dict[str, 
         if write_record(folder, asked, held.settings, samples):
             _note(samples, "the data are not those that this run began with: it goes on with them, and will not end in the bits of a run "
                            "that read one of the two alone", say)
-    for path, why in recipe.reasons.items():
-        section, key = path.split(".")
-        say(f"{path} = {getattr(recipe, section)[key]}: {why}")
+    for sentence in recipe.chosen():
+        say(sentence)
     taught, ending = train(recipe, held.kind, held.learn, folder, show=show, say=say)
     run = Run(folder, taught, recipe, ending, [], describe(samples, parts), samples, parts if held.judged else None, asked)
     if helper():
@@ -284,11 +286,12 @@ def _carried_out(recipe: Recipe, held: Prepared, folder: Path, asked: dict[str, 
     return run
 
 
-def prepare(records: Records, settings: dict[str, Any], options: Options, hold_out: Sequence[int] | None, seed: int, say: Say) -> Prepared:
-    """Opens records by a kind's settings and holds out what is to judge, as :func:`pretrain` does."""
-    kind = recipes.build("kind", settings)
-    samples = opened(kind, records, options, say)
-    return Prepared(kind, settings, samples, *parts_of(samples, hold_out, seed, say))
+def prepare(records: Records, recipe: Recipe, given: Mapping[str, Any], options: Options, hold_out: Sequence[int] | None, seed: int,
+            say: Say) -> Prepared:
+    """Opens records by the settings of a recipe's kind, of which ``given`` are the user's, and holds out what is to judge, as
+    :func:`pretrain` does."""
+    recipe, kind, samples = opened_by(recipe, given, records, options, say)
+    return Prepared(kind, recipe.kind, samples, *parts_of(samples, hold_out, seed, say), recipe.reasons)
 
 
 def parts_of(samples: Samples, hold_out: Sequence[int] | None, seed: int, say: Say) -> tuple[Split | None, bool]:

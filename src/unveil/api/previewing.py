@@ -72,8 +72,9 @@ def preview(method: str, data, *, encoder: str | None = None, scale: str = "auto
     options = options or Options()
     options = replace(options, kind=options.kind or named["kind"])
     kind, records = open_records(data, options, say)
-    held = prepare(records, recipes.resolve(name, kind, scale=scale, given=given, seed=seed).kind, options, hold_out, seed, say)
+    held = prepare(records, recipes.resolve(name, kind, scale=scale, given=given, seed=seed), given, options, hold_out, seed, say)
     recipe = fitted(held.learn, held.kind, name, scale, seed, given)
+    recipe = replace(recipe, reasons=held.reasons | recipe.reasons)
     some = held.learn.subset(_evenly(len(held.learn), MEASURED))
     try:
         facts = _facts(recipe, held, some, steps, say)

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,8 @@ def _same_data(folder: Path, held: dict[str, Any], recipe: Recipe, data, say: Sa
         records = open_records(source, options, say)[1]
     except Unusable as why:
         raise Unusable(f"the data of {folder} cannot be opened: {why}. Where they lie elsewhere now, name them with --data") from why
-    prepared = prepare(records, held["kind"], options, held["asked"]["hold_out"], recipe.seed, say)
+    as_read = replace(recipe, kind=held["kind"])
+    prepared = prepare(records, as_read, {"kind": held["kind"]}, options, held["asked"]["hold_out"], recipe.seed, say)
     now = json.loads(json.dumps(data_facts(prepared.samples)))
     odd = [name for name in now if now[name] != held["data"].get(name)]
     if odd:

@@ -9,11 +9,14 @@ def add(commands) -> None:
     new = command(commands, "plan", run, "What a run will take, before any work: weights, memory, hours.",
                   "  unveil plan i-jepa --kind image\n"
                   "  unveil plan mae --kind image --gpus 64 --train.strategy fsdp\n"
-                  "  unveil plan simclr --data photos/ --scale auto --hardware cpu", data=True)
+                  "  unveil plan simclr --data photos/ --scale auto --hardware cpu\n"
+                  "  unveil plan patchtst --kind signal --channels 7 --samples 8000", data=True)
     new.set_defaults(settings=True)
     new.add_argument("method", help="name (unveil list shows all)")
     new.add_argument("--data", help="folder, file, built-in set, or hf:NAME, for number and shape of the samples")
     new.add_argument("--samples", type=int, help="their number, where there are no data here")
+    new.add_argument("--channels", type=int, help="of a signal, where there are no data here: small recipes do not say it, nor those of "
+                                                  "papers with several sets")
     new.add_argument("--encoder", help="network: transformer, conv")
     new.add_argument("--scale", default="published", choices=["auto", "small", "published"],
                      help="settings to start from (default published)")
@@ -25,8 +28,9 @@ def add(commands) -> None:
 
 def run(given, settings) -> None:
     from unveil import api
-    found = api.plan(given.method, kind=given.kind, data=given.data, samples=given.samples, encoder=given.encoder, scale=given.scale,
-                     hardware=given.hardware, gpus=given.gpus, mfu=given.mfu, options=options_of(given), settings=settings, say=say(given))
+    found = api.plan(given.method, kind=given.kind, data=given.data, samples=given.samples, channels=given.channels, encoder=given.encoder,
+                     scale=given.scale, hardware=given.hardware, gpus=given.gpus, mfu=given.mfu, options=options_of(given),
+                     settings=settings, say=say(given))
     if given.json:
         print_json(found.to_json())
         return
@@ -54,7 +58,8 @@ def lines(found) -> dict[str, str]:
     if found.hours is None:
         told["run"] = "the number of samples is not known: give --samples or --data, or --train.steps"
     else:
-        told["run"] = (f"{found.steps:,} steps" + f" over {found.samples:,} samples" * bool(found.samples) + f": {found.hours:,.1f} hours"
+        over = f" over {found.samples:,} samples" if found.samples else ""
+        told["run"] = (f"{found.steps:,} steps{over}: {found.hours:,.1f} hours"
                        + f", {number * found.hours:,.0f} device hours" * (number > 1))
     return told | {"figures": on.source}
 

@@ -50,21 +50,22 @@ class BioPM(Method):
         bin: length of what is called a second, in the unit of time.
         swap: share of the seen elements that get another's waveform.
         hidden: weight of the error on hidden elements.
-        seen: weight of that on seen ones; as broken twin these alone count, and need only be copied.
+        seen: weight of that on seen ones.
         sizes: widths inside the decoder.
+        aim: a window's own waveforms. As broken twin those of another window of the batch, of which nothing here tells.
     """
 
     source = "arXiv 2603.10961; Prithvitarale/biopm"
     style = True
     needs = frozenset({"hide", "spans"})
-    twins = {"seen elements are asked for": dict(hidden=0.0, seen=100.0, swap=0.0)}
+    twins = {"the aim is of another window": dict(aim="another")}
     tiny = dict(bin=0.5, sizes=(16, 16, 8, 8))
 
     def __init__(self, encoder: Encoder, *, ratio: Fraction = 0.5, masks: Literal["either", "elements", "seconds"] = "either",
                  bin: Positive = 1.0, swap: Fraction = 0.2, hidden: NotNegative = 100.0, seen: NotNegative = 1.0,
-                 sizes: tuple[Count, Count, Count, Count] = (64, 32, 16, 8)):
+                 sizes: tuple[Count, Count, Count, Count] = (64, 32, 16, 8), aim: Literal["own", "another"] = "own"):
         super().__init__(encoder)
-        self.ratio, self.masks, self.bin, self.swap = ratio, masks, bin, swap
+        self.ratio, self.masks, self.bin, self.swap, self.aim = ratio, masks, bin, swap, aim
         self.weights = hidden, seen
         self.decode = Waveform(encoder.local_width, sizes)
 
@@ -96,7 +97,8 @@ class BioPM(Method):
         seen = tokens.valid & ~hidden
         told = self.swapped(tokens, seen, batch.keys, step.generator("swaps")) if self.swap else tokens
         features = self.encoder.encode(told, hide=hidden)
-        error = (wide(self.decode(features.local, tokens.valid)) - wide(tokens.raw)).abs().mean(-1).flatten()
+        aim = wide(tokens.raw if self.aim == "own" else tokens.raw.roll(1, 0))
+        error = (wide(self.decode(features.local, tokens.valid)) - aim).abs().mean(-1).flatten()
         terms = [mean_over(error, asked.flatten()) for asked in (hidden, seen)]
         loss = sum(weight * term for weight, term in zip(self.weights, terms))
         return Output(loss, {"hidden": terms[0].detach(), "seen": terms[1].detach()},

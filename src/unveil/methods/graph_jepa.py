@@ -16,6 +16,7 @@ from unveil.parts.projector import projector
 from unveil.parts.ragged import random_rows
 from unveil.parts.schedules import linear
 from unveil.parts.teacher import Teacher
+from unveil.tokens import Graph
 
 
 class GraphJEPA(Method):
@@ -23,12 +24,13 @@ class GraphJEPA(Method):
 
     Patches are the coarsest nodes of the hierarchy. One of each graph, the context, goes through the attention of the encoder alone. From
     it and the random-walk code of another, a small network says two numbers: a point of the unit hyperbola, ``(cosh m, sinh m)``, where
-    m is the mean of what the teacher, a moving average of the encoder, has at that patch when it attends to the targets. The error is
-    smooth L1. The teacher is kept.
+    m is the mean of what the teacher, a moving average of the encoder, has at that patch when it attends to the targets, whose codes it is
+    not given, as the predictor is. The error is smooth L1. The teacher is kept.
 
-    Where it differs from the published code: patches come from the kind's coarsening instead of METIS with one hop around and are the
-    same in every epoch; the teacher follows the whole encoder, its layers of messages included, not the attention alone, and its
-    attention is of the plain kind, not weighed by which patches touch.
+    Where it differs from the published code: patches come from the kind's coarsening instead of METIS with one hop around, are the same in
+    every epoch, and are sums over their nodes, not means; their codes are of walks between patches, not of walks between nodes; the
+    teacher follows the whole encoder, its layers of messages included, not the attention alone, and its attention is of the plain kind,
+    not weighed by which patches touch.
 
     Args:
         encoder: what is taught.
@@ -71,12 +73,12 @@ class GraphJEPA(Method):
         one = torch.ones(graph.count, dtype=torch.long, device=there.device)
         context = random_rows(there, one, graph, draw, batch.keys)
         asked = random_rows(there & ~context, self.targets * one, graph, draw, batch.keys)
-        seen = self._patches(self.encoder, batch, context)
+        seen, bare = self._patches(self.encoder, batch, context), replace(batch, graph=_without_codes(batch.graph))
         if self.teacher is None:
-            goal = self._patches(self.encoder, batch, asked)
+            goal = self._patches(self.encoder, bare, asked)
         else:
             with torch.no_grad():
-                goal = self._patches(self.teacher.network, batch, asked)
+                goal = self._patches(self.teacher.network, bare, asked)
         start = seen.local.new_zeros(graph.count, seen.local.shape[1]).index_add(0, graph.sample, seen.local * context[:, None])
         answer = wide(self.predict(start[graph.sample] + self.place(graph.code.to(start.dtype))))
         if self.target == "hyperbola":
@@ -93,6 +95,11 @@ class GraphJEPA(Method):
 
     def kept(self) -> dict[str, nn.Module]:
         return {"encoder": self.encoder if self.teacher is None else self.teacher.network}
+
+
+def _without_codes(graph: Graph) -> Graph:
+    """The same levels, of which nothing says where a row stands."""
+    return replace(graph, code=None, coarser=graph.coarser and _without_codes(graph.coarser))
 
 
 def _levels(batch: Batch) -> list:

@@ -28,17 +28,18 @@ class TS2Vec(Method):
         alpha: share of the contrast between series; the rest is between times.
         crops: two that overlap, or as control the whole series twice.
         average: keep the mean of all steps, or as control the last.
-        partner: the same times of the same series, or as broken twin of another.
+        contrast: an anchor is to tell its partner from other times and other series. As broken twin it need only be near its partner, for
+            which one point for all is enough.
     """
 
     source = "arXiv 2106.10466; zhihanyue/ts2vec"
     needs = frozenset({"hide", "stretches"})
-    twins = {"the partner is another series": dict(partner="another")}
+    twins = {"no other times or series to tell from": dict(contrast=False)}
 
     def __init__(self, encoder: Encoder, *, hide: Fraction = 0.5, alpha: Fraction = 0.5,
-                 crops: Literal["overlapping", "whole"] = "overlapping", average: bool = True, partner: Literal["own", "another"] = "own"):
+                 crops: Literal["overlapping", "whole"] = "overlapping", average: bool = True, contrast: bool = True):
         super().__init__(encoder)
-        self.hide, self.alpha, self.crops, self.partner = hide, alpha, crops, partner
+        self.hide, self.alpha, self.crops, self.contrast = hide, alpha, crops, contrast
         self.mean = Teacher(encoder) if average else None
 
     def cut(self, length: int, draw: Generator, keys: Tensor) -> tuple[Tensor, Tensor, int]:
@@ -64,7 +65,7 @@ class TS2Vec(Method):
         first, second, shared = self.cut(tokens.values.shape[1], draw, batch.keys)
         a = self.seen(tokens, first, draw, batch.keys)[:, -shared:]
         b = self.seen(tokens, second, draw, batch.keys)[:, :shared]
-        loss = hierarchical_contrast(a, b if self.partner == "own" else b.roll(1, 0), self.alpha)
+        loss = hierarchical_contrast(a, b, self.alpha) if self.contrast else (a - b).square().mean()
         return Output(loss, shown={"embedding": torch.stack([a, b]).amax(2).detach(), "views": view.values[None]})
 
     def after_step(self, step: Step) -> None:

@@ -37,21 +37,20 @@ class BatchNorm(nn.Module):
             return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias,
                                             training=True, momentum=self.momentum, eps=self.eps)
         wide = x.double() if x.dtype == torch.float64 else x.float()
-        axes = [axis for axis in range(x.dim()) if axis != 1]
         shape = [-1 if axis == 1 else 1 for axis in range(x.dim())]
-        part = wide.new_ones(len(x)) if valid is None else valid.to(wide.dtype)
+        part = wide.new_ones(len(x), 1) if valid is None else valid.to(wide.dtype)[:, None]
         count = global_sum(part.sum() * (x[0].numel() // x.shape[1])).clamp_min(1)
-        part = part.view(-1, *[1] * (x.dim() - 1))
-        mean = global_sum((wide * part).sum(axes)) / count
+        total = lambda x: global_sum((part * (x.flatten(2).sum(-1) if x.dim() > 2 else x)).sum(0))
+        mean = total(wide) / count
         centred = wide - mean.view(shape)
-        var = global_sum((centred.square() * part).sum(axes)) / count
+        var = total(centred.square()) / count
         with torch.no_grad():
             self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
             self.running_var.lerp_((var * count / (count - 1).clamp_min(1)).to(self.running_var), self.momentum)
-        out = centred * (var + self.eps).rsqrt().view(shape)
-        if self.weight is not None:
-            out = out * self.weight.view(shape) + self.bias.view(shape)
-        return out.to(x.dtype)
+        scale = (var + self.eps).rsqrt()
+        if self.weight is None:
+            return (centred * scale.view(shape)).to(x.dtype)
+        return torch.addcmul(self.bias.view(shape), centred, (scale * self.weight).view(shape)).to(x.dtype)
 
 
 class Standardise(nn.Module):

@@ -34,7 +34,7 @@ class Recipe:
         train: settings of :class:`unveil.training.settings.Training`.
         seed: of everything random.
         scale: which settings were taken.
-        reasons: what ``--scale auto`` chose, and why.
+        reasons: what was chosen by data and machine, and why.
     """
 
     kind: dict[str, Any]
@@ -82,6 +82,10 @@ class Recipe:
 
     def training(self) -> Training:
         return Training(**self.train)
+
+    def chosen(self) -> list[str]:
+        """A sentence on each setting that was chosen by data and machine."""
+        return [f"{path} = {getattr(self, path.split('.')[0])[path.split('.')[1]]}: {why}" for path, why in self.reasons.items()]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -11,7 +11,7 @@ import torch
 
 from unveil.data.order import within
 from unveil.data.samples import Samples
-from unveil.errors import Unusable
+from unveil.errors import TooShort, Unusable
 from unveil.recipes.check import find
 from unveil.recipes.recipe import Recipe, sections
 
@@ -33,7 +33,7 @@ def adjust(recipe: Recipe, count: int, device: torch.device, given: Mapping[str,
         if name not in user[section] and parts[section].get(name) != value:
             parts[section][name] = value
             reasons[path] = why
-    return replace(recipe, **parts, reasons=reasons)
+    return replace(recipe, **parts, reasons=recipe.reasons | reasons)
 
 
 def _rules(recipe: Recipe, count: int, device: torch.device, parts: dict[str, dict], size: float) -> Iterator[tuple[str, Any, str]]:
@@ -58,6 +58,22 @@ def _rules(recipe: Recipe, count: int, device: torch.device, parts: dict[str, di
         yield "method.momentum", quick, f"{total} steps: a short run needs a quicker teacher"
     for name in find("method", method["name"]).per_batch:
         yield f"method.{name}", min(1.0, recipe.method[name] * base / batch), f"the balance goes with batch size, {base} to {batch}"
+
+
+def shortened(recipe: Recipe, fault: TooShort, given: Mapping[str, Any]) -> Recipe:
+    """The recipe with samples as long as the longest record, in whole patches of its encoder.
+
+    Raises:
+        TooShort: the fault itself, where the user or the paper says how long a sample is, or no patch fits.
+    """
+    patch = recipe.encoder.get("patch", 1)
+    side = patch if isinstance(patch, int) else patch[-1]
+    length = fault.longest - fault.longest % side
+    if recipe.scale == "published" or fault.setting in sections(given)["kind"] or not length:
+        raise fault
+    why = f"no record has the {recipe.kind[fault.setting]} values of the recipe, the longest has {fault.longest}" + (
+        f", and the encoder reads patches of {side}" if length < fault.longest else "")
+    return replace(recipe, kind=recipe.kind | {fault.setting: length}, reasons=recipe.reasons | {f"kind.{fault.setting}": why})
 
 
 def held(batch: int, rows: int | None, size: float) -> float:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from unveil.recipes.check import find
 from unveil.tasks.numbers import TENFOLD
 from unveil.tasks.result import interval
 
-IN_WORDS = ("zero-shot", "text-retrieval")  # tasks that ask for what was kept beside an encoder
 NUMBERS = ("R2", "MAE")  # metrics of numbers to predict, whose budgets are samples
 
 
@@ -30,15 +30,13 @@ class Figure:
 
     @property
     def taught(self) -> str:
-        """What the features of an arm are called: a task that trains the whole network begins from them."""
-        return "fine-tuned" if self.task == "network" else "encoder"
+        """What the features of an arm are called, see :class:`unveil.tasks.task.Task`."""
+        return find("task", self.task).taught
 
     @property
     def untaught(self) -> str:
-        """What those of the same network without teaching are called; a guess, where an untaught one can be asked nothing."""
-        if self.task in IN_WORDS:
-            return "chance"
-        return "from scratch" if self.task == "network" else "random init"
+        """What those of the same network without teaching are called."""
+        return find("task", self.task).untaught
 
     def budget(self, each: int | None) -> str:
         """A budget in words."""

@@ -132,6 +132,7 @@ class Network(Task):
     """
 
     name = "network"
+    taught, untaught = "fine-tuned", "from scratch"
     blocks: int | None = None
 
     def __init__(self, *, settings: Supervised | None = None):
@@ -195,6 +196,7 @@ class Partial(Network):
     """
 
     name = "partial"
+    taught, untaught = Task.taught, Task.untaught
 
     def __init__(self, *, blocks: Count = 1, settings: Supervised | None = None):
         super().__init__(settings=settings)

@@ -14,10 +14,14 @@ class Task:
 
     Attributes:
         name: as in ``--tasks``.
+        taught: what the features of a taught network are called in its results.
+        untaught: what those of the same network without teaching are; a guess, where an untaught one can be asked nothing.
         again: says what another task says, in a form that studies can judge by; only where it is named.
     """
 
     name: ClassVar[str]
+    taught: ClassVar[str] = "encoder"
+    untaught: ClassVar[str] = "random init"
     again: ClassVar[bool] = False
 
     def lacks(self, bench: Bench, name: str) -> str:

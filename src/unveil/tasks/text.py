@@ -23,6 +23,8 @@ NEAR = (1, 5)  # ranks that count as found
 class _Asked(Task):
     """What the two tasks share: a text part that was kept beside the encoder, and what it pools of test samples."""
 
+    untaught = "chance"
+
     def lacks(self, bench: Bench, name: str) -> str:
         network = bench.ways[name].network
         if network is None or "text" not in network.beside:

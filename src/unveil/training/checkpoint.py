@@ -23,6 +23,8 @@ from unveil.contracts import Method
 from unveil.errors import Unusable
 from unveil.parts.distributed import cut_like, whole
 
+NUMBERS = re.compile(r"\[\n([-+.\deE,\sInfityNa]+)\]")  # as json.dumps lays a list out; no text holds a line's end
+
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Writes a file that is there completely or not at all, and is on the disk when this returns."""
@@ -59,8 +61,9 @@ def _settle(folder: Path) -> None:
 
 
 def write_json(path: Path, held: Any) -> None:
-    """Writes a table of plain values, as :func:`write_atomic` does."""
-    write_atomic(path, json.dumps(held, indent=1, default=str).encode())
+    """Writes a table of plain values, as :func:`write_atomic` does; a list of numbers stands on one line."""
+    text = json.dumps(held, indent=1, default=str)
+    write_atomic(path, NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text).encode())
 
 
 def unwritable(path: Path, why: OSError) -> Unusable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -73,7 +73,8 @@ def weights_of(method: Method) -> Weights:
                    sum(x.numel() for x in method.buffers()) + frozen)
 
 
-def count(method: Method, kind, spec: Spec, settings: Training, *, mixed: bool, some: tuple[Batch, float] | None = None) -> Cost:
+def count(method: Method, kind, spec: Spec, settings: Training, *, mixed: bool, some: tuple[Batch, float] | None = None,
+          extras: Mapping[str, Tensor] | None = None) -> Cost:
     """Counts the work of a process: the mean over four steps of a method that drops tokens, whose number differs from step to step, and
     the most that is kept.
 
@@ -85,10 +86,11 @@ def count(method: Method, kind, spec: Spec, settings: Training, *, mixed: bool, 
         mixed: bf16 where mixed precision computes in it, else float32.
         some: of packed samples, whose edges may be found by looking: samples and a method that are real, and how many times their rows a
             process takes at once.
+        extras: what comes with a few samples, whose shapes stand for those of all.
     """
     steps = 4 if "keep" in method.needs else 1
     part = settings.batch // settings.parts
-    batch, share = some or (blank(spec, part), 1.0)
+    batch, share = some or (blank(spec, part, extras or {}), 1.0)
     method.train()
     flops, kept = [], []
     with pretended(settings.processes) if settings.processes > 1 else nullcontext():
@@ -104,11 +106,12 @@ def count(method: Method, kind, spec: Spec, settings: Training, *, mixed: bool, 
     return Cost(settings.accumulate * share * sum(flops) / steps, int(share * max(kept)), weights_of(method))
 
 
-def blank(spec: Spec, size: int) -> Batch:
-    """A batch that has shapes and no values."""
+def blank(spec: Spec, size: int, like: Mapping[str, Tensor]) -> Batch:
+    """A batch that has shapes and no values, with extras of the shapes of ``like`` where the spec does not say them."""
     make = lambda *shape, dtype=torch.float32: torch.empty(*shape, dtype=dtype, device="meta")
     places = make(size, dtype=torch.int64)
-    extras = {"text": make(size, spec.text, dtype=torch.int64)} if spec.text else {}
+    extras = {name: make(size, *held.shape[1:], dtype=held.dtype) for name, held in like.items()}
+    extras |= {"text": make(size, spec.text, dtype=torch.int64)} if spec.text else {}
     extras |= {"channel": make(size, spec.channels, dtype=torch.int64), "place": make(size, spec.channels, 3)} if spec.mixed else {}
     return Batch(make(size, spec.channels, *spec.shape), places, places, box=make(size, 2, len(spec.shape)), extras=extras)
 

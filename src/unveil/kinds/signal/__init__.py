@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from unveil.contracts import Batch, Count, Index, NotNegative, Positive, Spec
-from unveil.data.processing import Processing, resampled
-from unveil.data.records import Records, Unreadable
-from unveil.data.samples import Samples, encode_labels
+from unveil.data.processing import Processing
+from unveil.data.records import Records
+from unveil.data.samples import Samples
 from unveil.data.series import Series
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind, templates
-from unveil.kinds.signal import describe, read
+from unveil.kinds.signal import describe, plain, read
 from unveil.kinds.signal.captions import captioned, prompts, said_of
 from unveil.kinds.signal.corrupt import LEVELS, corrupted
 from unveil.kinds.signal.draw import drawing, head, spectrogram
@@ -99,38 +97,10 @@ class Signal(Kind):
     def open(self, records: Records) -> Samples:
         if self.triads and records.channels and len(records.channels) % 3:
             raise Unusable(f"kind.triads needs groups of three channels, there are {len(records.channels)}")
-        if not self._plain or isinstance(_first(records), Series):
+        if not self._plain or isinstance(read.first(records), Series):
             return self._told(self._opened(records))
-        pieces, owner, starts, faults = self._read(records)
-        if not pieces:
-            reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
-            raise Unusable(f"no recording gives a window of {self.window} values. {reasons}. "
-                           f"Shorter windows: --kind.window {max(8, self.window // 2)}")
-        dense = None if records.dense is None else self._places(records, owner, starts)
-        flat = torch.from_numpy(np.concatenate(pieces, 1))
-        missing = torch.isnan(flat).any(0)
-        any_missing = bool(missing.any())
-        self.rest = flat.nanmean(1, keepdim=True).nan_to_num_(0.0)
-        flat.nan_to_num_(0.0)
-        start = torch.from_numpy(np.concatenate(starts))
-        source = np.concatenate(owner)
-        span = torch.arange(self.window)
-
-        def fetch(ids: Tensor) -> tuple[Tensor, Tensor | None]:
-            at = start[ids][:, None] + span
-            return flat[:, at].transpose(0, 1), ~missing[at] if any_missing else None
-
-        labels, classes = encode_labels(records.labels)
-        groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
-        rate = self.rate or records.rate
-        self.hertz, self.names = rate, records.channels
-        samples = Samples(
-            self._moving(fetch, pieces, start, rate), len(start), shape=(self.window,), channels=len(flat), axes=("t",),
-            spacing=(1.0 / rate if rate else 1.0,),
-            unit="s" if rate else "sample", labels=None if labels is None else labels[source], classes=classes,
-            targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source], group_names=people,
-            test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=faults,
-            notes=records.notes, cut=np.stack([source, start.numpy()], 1))
+        samples, self.rest = plain.samples(records, self.window, self.stride, self.rate, self._moves)
+        self.hertz, self.names = self.rate or records.rate, records.channels
         return self._told(samples)
 
     def _told(self, samples: Samples) -> Samples:
@@ -145,90 +115,35 @@ class Signal(Kind):
 
     def _opened(self, records: Records) -> Samples:
         """Records with channels, rates and lengths of their own, or such that something is done to."""
-        loaded = read.load(records, _channels_first)
+        loaded = read.load(records)
         if self.montage == "auto" and read.differ(loaded):
             self.montage = "mixed"
         mixed = self.montage == "mixed"
+        if self.movements != "none" and (mixed or self.rates == "native"):
+            raise Unusable("movement elements are made of the same channels at one rate in every recording: say --kind.montage same and "
+                           "--kind.rates common")
         if not mixed:
             read.alike(loaded, records)
         rate = None if self.rates == "native" else read.common_rate(loaded, self.rate)
         self.scale = self.scale or ("robust" if mixed else "none")
         how = Processing(self.band, self.notch, self.reference, self.scale, rate)
         reading = read.Reading(self.window, self.stride, self.short == "pad", self.rates == "native", how)
-        samples = read.samples(read.cut(loaded, records, reading, mixed), loaded, records, reading, mixed)
-        self.rest = None if mixed else _means(samples)
+        samples = read.samples(read.cut(loaded, records, reading, mixed), loaded, records, reading, mixed, self._moves)
+        self.rest = None if mixed else read.means(samples)
         self.hertz = 1.0 / samples.spacing[0] if samples.unit == "s" else None
         self.names = None if mixed else next(iter(loaded.series.values())).channels
         return samples
 
-    def _moving(self, fetch, pieces: list[np.ndarray], start: Tensor, rate: float | None):
-        """``fetch``, with movement elements where they are asked for."""
-        if self.movements == "none":
-            return fetch
-        fetch = Movements(fetch, pieces, start, window=self.window, rate=rate, form=self.movements, axes=self.accelerations, most=self.most,
+    @property
+    def _moves(self) -> Callable | None:
+        """What makes a fetch of windows one with movement elements; None where they are not asked for."""
+        return None if self.movements == "none" else self._moving
+
+    def _moving(self, fetch, series: list[np.ndarray], start: Tensor, rate: float | None) -> Movements:
+        fetch = Movements(fetch, series, start, window=self.window, rate=rate, form=self.movements, axes=self.accelerations, most=self.most,
                           g=self.g, each=self.chunks)
         self.chunks = fetch.each
         return fetch
-
-    def _read(self, records: Records):
-        """Reads all series, sets aside what has another number of channels, no window, or windows without a value."""
-        series, faults = {}, {}
-        for i, name in enumerate(records.names):
-            try:
-                series[i] = self._resampled(_channels_first(records.load(i), records.layout), records.rate)
-            except Unreadable as why:
-                faults[name] = str(why)
-        usual = Counter(len(x) for x in series.values()).most_common(1)
-        pieces, owner, starts, offset = [], [], [], 0
-        for i, x in series.items():
-            if len(x) != usual[0][0]:
-                faults[records.names[i]] = f"has {len(x)} channels, the others {usual[0][0]}"
-                continue
-            if x.shape[1] < self.window:
-                faults[records.names[i]] = f"has {x.shape[1]} values, a window needs {self.window}"
-                continue
-            start = np.arange(0, x.shape[1] - self.window + 1, self.stride)
-            filled = np.concatenate([[0], np.cumsum(~np.isnan(x).any(0))])
-            full = filled[start + self.window] - filled[start] > 0
-            if not full.all():
-                faults[f"{records.names[i]} (windows)"] = f"{int((~full).sum())} windows without a value set aside"
-            if not full.any():
-                continue
-            pieces.append(x)
-            starts.append(start[full] + offset)
-            owner.append(np.full(int(full.sum()), i))
-            offset += x.shape[1]
-        return pieces, owner, starts, faults
-
-    def _places(self, records: Records, owner: list[np.ndarray], starts: list[np.ndarray]) -> np.ndarray:
-        """Class numbers of the values of every window ``(n, window)``, of the nearest value where series are resampled.
-
-        Raises:
-            Unusable: where a series has not a label a value.
-        """
-        cut, offset = [], 0
-        for mine, start in zip(owner, starts, strict=True):
-            i = mine[0]
-            labels, series = records.dense[i], _channels_first(records.load(i), records.layout)
-            if labels.shape != series.shape[1:]:
-                raise Unusable(f"{records.names[i]} has {series.shape[1]} values in time, but dense has labels of "
-                               f"{'x'.join(map(str, labels.shape))}: give one label a value in time")
-            at = np.arange(len(labels)) if self._kept(records.rate) else np.arange(0, len(labels) - 1, records.rate / self.rate).round()
-            cut.append(np.lib.stride_tricks.sliding_window_view(labels[at.astype(int)], self.window)[start - offset])
-            offset += len(at)
-        return np.concatenate(cut)
-
-    def _kept(self, rate: float | None) -> bool:
-        """Whether series stay at the rate of their source."""
-        return self.rate is None or rate is None or self.rate == rate
-
-    def _resampled(self, x: np.ndarray, rate: float | None) -> np.ndarray:
-        if self._kept(rate):
-            return x
-        at = np.arange(0, x.shape[1] - 1, rate / self.rate)
-        if self.rate < rate:
-            return resampled(x, Processing(rate=self.rate).ratio(rate))[:, :len(at)]
-        return np.stack([np.interp(at, np.arange(x.shape[1]), channel) for channel in x]).astype(np.float32)
 
     def spec(self, channels: int | None = None) -> Spec | None:
         if channels is None:
@@ -309,43 +224,3 @@ class Signal(Kind):
         values, label = templates((2, self.window), count, generator)
         return Samples(lambda ids: (values[ids], None), count, shape=(self.window,), channels=2, axes=("t",), spacing=(1.0,),
                        unit="sample", labels=label.numpy(), classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)
-
-
-def _first(records: Records) -> np.ndarray | Series | None:
-    """The first record that can be read."""
-    for i in range(len(records)):
-        try:
-            return records.load(i)
-        except Unreadable:
-            continue
-    return None
-
-
-def _means(samples: Samples) -> Tensor:
-    """Mean of each channel ``(C, 1)`` over some windows."""
-    total, count = torch.zeros(samples.channels, 1, dtype=torch.float64), 0.0
-    for part in samples.some().split(64):
-        batch = samples.batch(part)  # what is missing of it is 0
-        total += batch.values.double().sum((0, 2))[:, None]
-        count += batch.values[:, 0].numel() if batch.valid is None else int(batch.valid.sum())
-    return (total / max(count, 1.0)).float()
-
-
-def _channels_first(x: np.ndarray, layout: str | None) -> np.ndarray:
-    """One series as ``(C, T)`` float32, NaN where a value is missing or not finite.
-
-    Raises:
-        Unreadable: where it is no series.
-        Unusable: where the axes are not certain.
-    """
-    with np.errstate(over="ignore"):
-        x = np.asarray(x, np.float32)
-    x = x if np.isfinite(x).all() else np.where(np.isfinite(x), x, np.float32(np.nan))
-    if x.ndim == 1:
-        return x[None]
-    if x.ndim != 2:
-        raise Unreadable(f"has {x.ndim} axes, a series has two: channels and time")
-    if layout is None:
-        raise Unusable(f"a series of {'x'.join(map(str, x.shape))} can have its channels first or last. Say which:\n"
-                       "  --layout ct\n  --layout tc")
-    return x.T if layout == "tc" else x

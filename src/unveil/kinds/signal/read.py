@@ -17,7 +17,7 @@ from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
 from unveil.data.series import Series, of_array
 from unveil.data.stored import Disk, Memory, Store
-from unveil.errors import Unusable
+from unveil.errors import TooShort, Unusable
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,46 @@ class Loaded:
         series: by number of the record.
         faults: what was set aside, name -> reason.
         notes: what a person should know.
+        longest: values of the longest one, after processing.
     """
 
     series: dict[int, Series] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    longest: int = 0
 
 
-def load(records: Records, channels_first: Callable[[np.ndarray, str | None], np.ndarray]) -> Loaded:
+def first(records: Records) -> np.ndarray | Series | None:
+    """The first record that can be read."""
+    for i in range(len(records)):
+        try:
+            return records.load(i)
+        except Unreadable:
+            continue
+    return None
+
+
+def channels_first(x: np.ndarray, layout: str | None) -> np.ndarray:
+    """One series as ``(C, T)`` float32, NaN where a value is missing or not finite.
+
+    Raises:
+        Unreadable: where it is no series.
+        Unusable: where the axes are not certain.
+    """
+    with np.errstate(over="ignore"):
+        x = np.asarray(x, np.float32)
+    x = x if np.isfinite(x).all() else np.where(np.isfinite(x), x, np.float32(np.nan))
+    if x.ndim == 1:
+        return x[None]
+    if x.ndim != 2:
+        raise Unreadable(f"has {x.ndim} axes, a series has two: channels and time")
+    if layout is None:
+        raise Unusable(f"a series of {'x'.join(map(str, x.shape))} can have its channels first or last. Say which:\n"
+                       "  --layout ct\n  --layout tc")
+    return x.T if layout == "tc" else x
+
+
+def load(records: Records) -> Loaded:
     """All records as series; what cannot be read is set aside."""
     loaded = Loaded()
     for i, name in enumerate(records.names):
@@ -141,6 +173,7 @@ def common_rate(loaded: Loaded, rate: float | None) -> float | None:
 def cut(loaded: Loaded, records: Records, reading: Reading, mixed: bool) -> list[Cut]:
     """Processes all series and cuts them into windows; what gives none is set aside."""
     how, window, made, short = reading.how, reading.window, [], []
+    loaded.longest = max(map(how.count, loaded.series.values()), default=0)
     for i, each in list(loaded.series.items()):
         if (count := how.count(each)) < window and not (reading.pad and count):
             loaded.faults[records.names[i]] = f"has {count} values, a window needs {window}"
@@ -262,13 +295,18 @@ class Windows:
                 valid[row, :x.shape[1]] &= ~gone.any(0)
 
 
-def samples(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading, mixed: bool) -> Samples:
-    """Samples of all windows."""
+def none(faults: dict[str, str], window: int, longest: int, more: str = "") -> Unusable:
+    """That no recording gives a window, with what became of the first ones."""
+    reasons = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:3])
+    said = f"no recording gives a window of {window} values. {reasons}. Shorter windows: --kind.window {max(8, window // 2)}{more}"
+    return TooShort(said, "window", longest) if longest < window else Unusable(said)
+
+
+def samples(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading, mixed: bool, moves: Callable | None) -> Samples:
+    """Samples of all windows; ``moves`` makes a fetch, the series it reads, first values of windows and the rate one with more extras."""
     if not cuts:
-        reasons = "; ".join(f"{name}: {why}" for name, why in list(loaded.faults.items())[:3])
-        raise Unusable(f"no recording gives a window of {reading.window} values. {reasons}. "
-                       f"Shorter windows: --kind.window {max(8, reading.window // 2)}; --kind.short pad fills windows up")
-    fetch = Windows(cuts, reading, mixed)
+        raise none(loaded.faults, reading.window, loaded.longest, "; --kind.short pad fills windows up")
+    windows = Windows(cuts, reading, mixed)
     source = np.repeat([each.record for each in cuts], [len(each.starts) for each in cuts])
     labels, notes = _labels(cuts, loaded, records, reading, source)
     labels, classes = encode_labels(labels)
@@ -276,12 +314,12 @@ def samples(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading,
     rate = reading.how.rate or next((each.rate for each in cuts if each.rate), None)
     rate = None if reading.native else rate
     return Samples(
-        fetch, len(source), shape=(reading.window,), channels=fetch.channels, axes=("t",), spacing=(1.0 / rate if rate else 1.0,),
-        unit="s" if rate else "sample", labels=labels, classes=classes,
+        _moved(windows, moves, rate) if moves else windows, len(source), shape=(reading.window,), channels=windows.channels, axes=("t",),
+        spacing=(1.0 / rate if rate else 1.0,), unit="s" if rate else "sample", labels=labels, classes=classes,
         targets=None if records.targets is None else records.targets[source],
         dense=None if records.dense is None else _dense(cuts, loaded, records, reading), groups=groups[source], group_names=people,
         test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]], faults=loaded.faults,
-        notes=[*records.notes, *loaded.notes, *notes], cut=np.stack([source, fetch.starts], 1), mixed=mixed)
+        notes=[*records.notes, *loaded.notes, *notes], cut=np.stack([source, windows.starts], 1), mixed=mixed)
 
 
 def _labels(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading, source: np.ndarray) -> tuple[np.ndarray | None, list[str]]:
@@ -295,6 +333,27 @@ def _labels(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading,
         parts.append(Part(series.annotations or Annotations(), each.starts / rate, min(reading.window, each.count) / rate,
                           1 / (series.rate or 1.0)))
     return of_windows(parts)
+
+
+def _moved(windows: Windows, moves: Callable, rate: float | None):
+    """What :func:`samples` says; series shorter than a window are filled up with missing values."""
+    series, starts, offset = [], [], 0
+    for each in windows.cuts:
+        short = max(0, windows.window - each.count)
+        series.append(np.pad(each.room.read(0, each.count).T, ((0, 0), (0, short)), constant_values=np.nan))
+        starts.append(each.starts + offset)
+        offset += each.count + short
+    return moves(windows, series, torch.from_numpy(np.concatenate(starts)), rate)
+
+
+def means(samples: Samples) -> Tensor:
+    """Mean of each channel ``(C, 1)`` over some windows."""
+    total, count = torch.zeros(samples.channels, 1, dtype=torch.float64), 0.0
+    for part in samples.some().split(64):
+        batch = samples.batch(part)  # what is missing of it is 0
+        total += batch.values.double().sum((0, 2))[:, None]
+        count += batch.values[:, 0].numel() if batch.valid is None else int(batch.valid.sum())
+    return (total / max(count, 1.0)).float()
 
 
 def _dense(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading) -> np.ndarray:
