@@ -11,7 +11,7 @@ from unveil.errors import Unusable
 from unveil.recipes.check import find, names
 from unveil.recipes.recipe import build_encoder
 from unveil.tasks.bench import Bench, Way
-from unveil.tasks.embedded import raw
+from unveil.tasks.embedded import raw, untrained
 from unveil.tasks.task import Task, judge
 from unveil.training.measure import device
 
@@ -79,7 +79,7 @@ def judge_controls(encoder: Encoder, parts: Split, *, tasks: Tasks | None = None
     """What stands beside an encoder and does not depend on its training: the same network untaught, raw values, the kind's
     statistics and further plain features, and that network trained on the labels from scratch."""
     here = device()
-    untaught = build_encoder(encoder.settings, encoder.spec, seed).to(here)
+    untaught = untrained(build_encoder(encoder.settings, encoder.spec, seed), parts.train, here)
     ways = {"random init": Way.frozen(untaught, "from scratch" if scratch else ""), "raw + PCA": Way(raw(parts.train, encoder.kind)),
             "statistics": Way(encoder.kind.statistics)}
     ways |= {name: Way(describe) for name, describe in encoder.kind.fitted(parts.train).items()}

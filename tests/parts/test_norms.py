@@ -12,7 +12,7 @@ from torch import nn
 
 from unveil.contracts import Batch, Spec
 from unveil.parts import norms
-from unveil.parts.norms import BatchNorm, Standardise
+from unveil.parts.norms import BatchNorm, Standardise, settled
 from unveil.randomness import Generator
 
 SHAPES = [(8, 5), (3, 5, 7), (3, 5, 4, 2), (2, 5, 2, 3, 2)]
@@ -79,3 +79,15 @@ def test_standardise():
     torch.testing.assert_close(out, normal, rtol=0, atol=1e-5)
     gaps = Standardise(spec)(Batch(values * valid[:, None], rows, rows, valid=valid))
     assert torch.equal(gaps, torch.where(valid[:, None], out, 0.0))
+
+
+def test_an_untaught_network_has_the_statistics_of_the_data():
+    network = nn.Sequential(nn.Linear(3, 4), BatchNorm(4), nn.Dropout(0.5))
+    weights = {name: value.clone() for name, value in network.named_parameters()}
+    batches = [5 + 3 * torch.randn(16, 3, generator=torch.Generator().manual_seed(i)) for i in range(4)]
+    assert settled(network, batches) is network and not any(part.training for part in network.modules())
+    inner = [network[0](batch) for batch in batches]
+    torch.testing.assert_close(network[1].running_mean, torch.stack([x.mean(0) for x in inner]).mean(0))
+    torch.testing.assert_close(network[1].running_var, torch.stack([x.var(0) for x in inner]).mean(0))
+    assert network[1].momentum == 0.1 and all(torch.equal(value, weights[name]) for name, value in network.named_parameters())
+    settled(nn.Linear(3, 4), (pytest.fail("read without need") for _ in range(1)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -51,6 +53,28 @@ class BatchNorm(nn.Module):
         if self.weight is None:
             return (centred * scale.view(shape)).to(x.dtype)
         return torch.addcmul(self.bias.view(shape), centred, (scale * self.weight).view(shape)).to(x.dtype)
+
+
+@torch.no_grad()
+def settled(network: nn.Module, batches: Iterable[Batch]) -> nn.Module:
+    """The network itself, in evaluation mode, with running statistics of its batch norms that are the mean over some batches.
+
+    A network that was never trained has none of its own, and would be judged without any normalisation: a control that is beaten by
+    looking at the data, which teaches nothing.
+
+    Args:
+        network: batch -> features.
+        batches: of the training samples; none are read where there are no batch norms.
+    """
+    norms = [part for part in network.eval().modules() if isinstance(part, BatchNorm)]
+    usual = [norm.momentum for norm in norms]
+    for seen, batch in enumerate(batches if norms else (), 1):
+        for norm in norms:
+            norm.train().momentum = 1 / seen
+        network(batch)
+    for norm, momentum in zip(norms, usual, strict=True):
+        norm.eval().momentum = momentum
+    return network
 
 
 class Standardise(nn.Module):

@@ -11,6 +11,10 @@ from torch import Tensor
 
 from unveil.contracts import Batch, Encoder
 from unveil.data.samples import Samples
+from unveil.parts.norms import settled
+from unveil.randomness import Generator
+
+SETTLED, BATCH = 512, 64  # samples from which an untaught network has the statistics of its batch norms, and how many at once
 
 
 @dataclass
@@ -69,3 +73,9 @@ def raw(samples: Samples, kind, limit: int = 4096, components: int = 128) -> Cal
     centre = values.mean(0)
     axes = torch.linalg.svd(values - centre, full_matrices=False).Vh[:components].T
     return lambda batch: (kind.flat(batch) - centre.to(batch.values)) @ axes.to(batch.values)
+
+
+def untrained(encoder: Encoder, samples: Samples, device: torch.device | str = "cpu") -> Encoder:
+    """The encoder itself on ``device``, with the batch statistics of training samples where it has batch norms; its weights stay."""
+    order = Generator("settled").permutation(len(samples))[:SETTLED]
+    return settled(encoder.to(device), (samples.batch(at).to(device) for at in order.split(BATCH) if len(at) > 1))

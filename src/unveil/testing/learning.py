@@ -23,7 +23,7 @@ from torch import Tensor
 from unveil.contracts import Encoder
 from unveil.data.samples import Samples
 from unveil.health.monitor import Monitor
-from unveil.tasks.embedded import embed, frozen
+from unveil.tasks.embedded import embed, frozen, untrained
 from unveil.tasks.knn import knn_predict
 from unveil.testing.cell import Cell
 from unveil.training.loop import Loop
@@ -84,7 +84,7 @@ def learn(cell: Cell, seeds: Sequence[int] = SEEDS, twin: str | None = None) -> 
         train, test = cell.samples(seed)
         method, training = cell.build(seed, **changes), cell.settings_of_training()
         monitor = Monitor(training.total(len(train)))
-        before = _right(cell.build_encoder(seed), train, test)
+        before = _right(untrained(cell.build_encoder(seed), train), train, test)
         Loop(method, cell.kind, train, training, seed=seed, monitor=monitor).run()
         after = _right(method.kept()["encoder"], train, test)
         difference = after - before
