@@ -192,6 +192,7 @@ class Encoder(nn.Module):
             ``content``), ``"core"`` (tokens have one).
         waits: why its search for neighbours waits for the device, once a pass; empty for an encoder that never waits.
         width: length of a sample's feature vector.
+        grows: a sample's vector is a sum over its rows, and so grows with them.
         local_width: length of a token's; ``width`` where nothing else is said.
         content: of the features that :meth:`embed` gives a token, how many, the first ones, come from its values; the others say what sort
             of token it is. For encoders with spans.
@@ -208,6 +209,7 @@ class Encoder(nn.Module):
     supports: ClassVar[frozenset[str]] = frozenset()
     tiny: ClassVar[dict[str, Any]] = {}
     waits: ClassVar[str] = ""
+    grows: bool = False
     width: int
     depth: int
     patch_values: int

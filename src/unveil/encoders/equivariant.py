@@ -58,7 +58,7 @@ class Equivariant(Encoder):
         super().__init__()
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of heads {heads}")
-        self.spec, self.width, self.depth, self.readout = spec, width, depth, readout
+        self.spec, self.width, self.depth, self.readout, self.grows = spec, width, depth, readout, readout == "sum"
         self.drop, self.drop_unit = Drop(drop_path), drop_unit
         self.elements = Elements(width, elements, cutoff, neighbours, loops=True)
         self.basis, self.condition = ExpNormal(radial, cutoff), Condition(width, clamp)

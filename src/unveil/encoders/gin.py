@@ -52,7 +52,7 @@ class GraphNet(Encoder):
         if readout != "last" and attention:
             raise ValueError(f"a readout that is {readout} is one of layers of messages, but attention stands on the last one")
         self.spec, self.depth = spec, depth
-        self.dropout, self.residual, self.readout, self.pooling = dropout, residual, readout, pooling
+        self.dropout, self.residual, self.readout, self.pooling, self.grows = dropout, residual, readout, pooling, pooling == "sum"
         self.width = width * depth if readout == "concatenated" else width
         if readout == "concatenated":  # a layer is then narrower than the features
             self.supports = self.supports - {"layers"}

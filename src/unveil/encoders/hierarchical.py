@@ -49,7 +49,7 @@ class HierarchicalNet(Encoder):
         if levels < 2:
             raise ValueError("levels is 1, which is no hierarchy: it must be 2 or more; for one level use gin")
         self.spec, self.width, self.depth = spec, width, depth
-        self.levels, self.dropout, self.residual, self.pooling = levels, dropout, residual, pooling
+        self.levels, self.dropout, self.residual, self.pooling, self.grows = levels, dropout, residual, pooling, pooling == "sum"
         self.standardise, self.project = Standardise(spec), nn.Linear(spec.channels, width)
         self.fine = nn.ModuleList(Message(form, width, width, edge_channels=spec.edge_channels, heads=heads) for _ in range(depth))
         self.middle = nn.ModuleList(Message(form, width, width, heads=heads) for _ in range(levels - 2))

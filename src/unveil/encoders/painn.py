@@ -46,7 +46,7 @@ class PaiNN(Encoder):
                  neighbours: Count | None = None, elements: Count = 118, readout: Literal["mean", "sum"] = "mean",
                  clamp: Positive = 1000.0):
         super().__init__()
-        self.spec, self.width, self.depth, self.readout = spec, width, depth, readout
+        self.spec, self.width, self.depth, self.readout, self.grows = spec, width, depth, readout, readout == "sum"
         self.elements = Elements(width, elements, cutoff, neighbours)
         self.basis, self.condition = Bessel(radial, cutoff), Condition(width, clamp)
         self.layers = nn.ModuleList(_Layer(width, radial) for _ in range(depth))

@@ -25,7 +25,7 @@ def by_row(samples: Samples, network: Encoder | None) -> bool:
     can be the mean of what each atom adds, as in every network that sums over atoms (Behler and Parrinello 2007). A network whose
     readout is the sum, and counts such as those of a kind's statistics, grow themselves.
     """
-    return samples.extensive and network is not None and getattr(network, "readout", "mean") == "mean"
+    return samples.extensive and network is not None and not network.grows
 
 
 def learned(samples: Samples, by_row: bool) -> np.ndarray:
