@@ -26,7 +26,7 @@ KIND = Graph()
 QUICK = Supervised(steps=60, epochs=1, batch=32, rates=(3e-3,), lr=3e-3)
 TOLD = {"zero-shot", "text-retrieval"}  # what reads words
 CUT = {"events", "forecast"}  # what reads windows that are cut from something longer
-LOCAL = {"attentive", "dense", "noisy-nodes", "forces"}  # what reads features of places on a grid, or asks for vectors
+LOCAL = {"attentive", "dense", "noisy-nodes", "forces", "guided"}  # what reads features of places on a grid, or asks for vectors
 
 
 def samples(count: int = 160, *, numbers: bool = False) -> Samples:

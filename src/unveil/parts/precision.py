@@ -6,17 +6,25 @@ from collections.abc import Callable
 from functools import wraps
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+ALONG_ONE = (nn.Conv1d, nn.ConvTranspose1d)
 
 
-def bfloat16_pays(device: str, packed: bool) -> bool:
-    """Whether mixed precision in bfloat16 is worth it on this machine's ``device``.
+def bfloat16_pays(device: str, packed: bool, network: nn.Module | None = None) -> bool:
+    """Whether mixed precision in bfloat16 is worth it on this machine's ``device``, and right for ``network``.
 
     On a CPU it is where the processor computes in it, and batches have one shape: a product in bfloat16 is prepared for its shape and kept,
     so that packed samples, of which every batch has another number of rows, take time for it at every step and ever more memory.
+
+    On processors with tiles (AMX) the gradient of a convolution along one axis is now and then of another size altogether (torch 2.13, seen
+    under load; not with ``ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16``, nor in float32), so networks that have one stay in float32 there.
     """
     if device == "cuda":
         return torch.cuda.is_bf16_supported()
+    tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    if tiles and network is not None and any(isinstance(part, ALONG_ONE) for part in network.modules()):
+        return False
     return torch.cpu._is_avx512_bf16_supported() and not packed
 
 

@@ -89,7 +89,7 @@ def train_on_labels(encoder: Encoder, samples: Samples, goal: Goal, kind, settin
     goal, views = goal.fitted(samples), settings.views(kind)
     wanted = goal.wanted(samples).to(device)
     size = min(settings.batch, len(samples))
-    bf16 = bfloat16_pays(wanted.device.type, samples.packed)
+    bf16 = bfloat16_pays(wanted.device.type, samples.packed, network)
     total = max(settings.steps, round(settings.epochs * len(samples) / size))
     for part in moving:
         part.train()

@@ -81,7 +81,7 @@ class Loop:
 
     def run(self) -> Ending:
         """Trains from the newest checkpoint to the end, a stop by the user, or a fault."""
-        self.fabric = processes.fabric(self.settings, self.samples.packed)
+        self.fabric = processes.fabric(self.settings, self.samples.packed, self.method)
         self.fabric.launch()
         self.kind.to(self.fabric.device)
         changed = processes.sharded(self.settings) or processes.compiled(self.settings, self.fabric.device, self.samples.packed)

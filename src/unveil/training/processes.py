@@ -29,8 +29,8 @@ def compiled(settings: Training, device: torch.device, packed: bool = False) -> 
     return settings.compile == "yes" or (settings.compile == "auto" and device.type == "cuda" and not packed)
 
 
-def fabric(settings: Training, packed: bool = False) -> Fabric:
-    """Of as many processes as the settings say, not launched yet.
+def fabric(settings: Training, packed: bool = False, network: nn.Module | None = None) -> Fabric:
+    """Of as many processes as the settings say, not launched yet, in a precision that is right for ``network``.
 
     Raises:
         Unusable: where they cannot be had here.
@@ -41,16 +41,16 @@ def fabric(settings: Training, packed: bool = False) -> Fabric:
             raise Unusable(f"--train.strategy fsdp needs torch 2.7 or newer; this is {torch.__version__}")
         strategy = ModelParallelStrategy(shard, data_parallel_size=settings.processes, tensor_parallel_size=1)
     try:
-        return Fabric(accelerator="auto", devices=settings.devices, num_nodes=settings.nodes, plugins=precision(settings, packed),
-                      strategy=strategy)
+        return Fabric(accelerator="auto", devices=settings.devices, num_nodes=settings.nodes, strategy=strategy,
+                      plugins=precision(settings, packed, network))
     except (ValueError, RuntimeError) as why:
         raise Unusable(f"cannot run {settings.devices} processes on {settings.nodes} machines: {why}") from why
 
 
-def precision(settings: Training, packed: bool = False) -> Precision:
+def precision(settings: Training, packed: bool = False, network: nn.Module | None = None) -> Precision:
     """That of the settings; ``"auto"`` is bfloat16 where it pays."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    mixed = settings.precision == "bf16" or (settings.precision == "auto" and bfloat16_pays(device, packed))
+    mixed = settings.precision == "bf16" or (settings.precision == "auto" and bfloat16_pays(device, packed, network))
     return _Bfloat16("bf16-mixed", device) if mixed else Precision()
 
 
