@@ -26,7 +26,9 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the writer of EDF f
 
 from rows import write
 
-NAMES = ["Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1", "O2"]
+from unveil.data.montages import TEN_TWENTY
+
+NAMES = list(TEN_TWENTY)
 RATE, WINDOW, BATCH, ROUNDS, SECONDS = 256, 512, 64, 5, 3.0
 
 

@@ -8,9 +8,9 @@ from scipy.special import eval_legendre
 from scipy.stats import special_ortho_group
 
 from unveil.data import sphere
-from unveil.data.montages import place, places
+from unveil.data.montages import TEN_TWENTY, place, places
 
-TEN_TWENTY = places(["Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1", "O2"])
+SCALP = places(TEN_TWENTY)
 
 
 def dipoles(count: int = 12, deepest: float = 0.1, highest: float = 0.85, seed: int = 0):
@@ -22,8 +22,8 @@ def dipoles(count: int = 12, deepest: float = 0.1, highest: float = 0.85, seed: 
 
 def test_three_shells_of_one_conductivity_are_one_sphere():
     where, moment = dipoles()
-    want = sphere.one_sphere(where, moment, TEN_TWENTY)
-    np.testing.assert_allclose(sphere.shells(where, moment, TEN_TWENTY, conductivity=(1, 1, 1), terms=250), want, rtol=1e-6, atol=1e-6)
+    want = sphere.one_sphere(where, moment, SCALP)
+    np.testing.assert_allclose(sphere.shells(where, moment, SCALP, conductivity=(1, 1, 1), terms=250), want, rtol=1e-6, atol=1e-6)
 
 
 def test_in_the_centre_a_dipole_makes_three_times_what_it_makes_in_the_open():
@@ -55,29 +55,29 @@ def test_three_shells_as_their_borders_say():
 
     def pole(at: np.ndarray) -> np.ndarray:
         depth = np.linalg.norm(at)
-        cosine = TEN_TWENTY @ at / depth
+        cosine = SCALP @ at / depth
         return sum(g * depth**n * eval_legendre(n, cosine) for n, g in enumerate(gain, 1))
 
     want = np.stack([(pole(at + step * q) - pole(at - step * q)) / (2 * step) for at, q in zip(where, moment)], 1)
-    np.testing.assert_allclose(sphere.shells(where, moment, TEN_TWENTY, terms=terms), sphere.UNIT * want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(sphere.shells(where, moment, SCALP, terms=terms), sphere.UNIT * want, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("field", [sphere.shells, sphere.one_sphere])
 def test_a_head_that_is_turned_with_all_that_is_in_it_changes_nothing(field):
     where, moment = dipoles()
     turn = special_ortho_group.rvs(3, random_state=1)
-    np.testing.assert_allclose(field(where @ turn.T, moment @ turn.T, TEN_TWENTY @ turn.T), field(where, moment, TEN_TWENTY), atol=1e-9)
-    other = field(where @ turn.T, moment @ turn.T, TEN_TWENTY)
-    assert np.abs(other - field(where, moment, TEN_TWENTY)).max() > 0.01
+    np.testing.assert_allclose(field(where @ turn.T, moment @ turn.T, SCALP @ turn.T), field(where, moment, SCALP), atol=1e-9)
+    other = field(where @ turn.T, moment @ turn.T, SCALP)
+    assert np.abs(other - field(where, moment, SCALP)).max() > 0.01
 
 
 def test_the_skull_weakens_and_widens_what_lies_below_it():
     under, moment = 0.8 * place("C3")[None], place("C3")[None]
-    bare, covered = sphere.one_sphere(under, moment, TEN_TWENTY)[:, 0], sphere.shells(under, moment, TEN_TWENTY)[:, 0]
+    bare, covered = sphere.one_sphere(under, moment, SCALP)[:, 0], sphere.shells(under, moment, SCALP)[:, 0]
     assert bare.argmax() == covered.argmax() == 8 and covered.max() < bare.max() / 4
     assert (covered / covered.max()).clip(0).sum() > 1.3 * (bare / bare.max()).clip(0).sum()
 
 
 def test_a_dipole_outside_the_brain_is_refused():
     with pytest.raises(ValueError, match=r"lies 0\.900 head radii from the centre; the innermost shell ends at 0\.87"):
-        sphere.shells(np.array([[0, 0, 0.9]]), np.ones((1, 3)), TEN_TWENTY)
+        sphere.shells(np.array([[0, 0, 0.9]]), np.ones((1, 3)), SCALP)

@@ -310,14 +310,13 @@ def annotations(path: str, seconds: float | None = None) -> Annotations:
         Unreadable: where an annotation begins with no time.
     """
     held = head(path, seconds is None)
+    rows = [row for channel in held.notes for said in _said(path, held, *channel) for row in _listed(said)]
     if seconds is not None:
-        rows = [row for channel in held.notes for said in _said(path, held, *channel) for row in _listed(said)]
         return made(rows, seconds, os.path.basename(path), True)
     seconds = held.records * held.seconds
     if held.notes:
         onset, usual = _onsets(path, held), held.seconds * np.arange(held.records)
         onset = np.maximum.accumulate(np.where(np.isnan(onset), usual, onset))
-        rows = [row for channel in held.notes for said in _said(path, held, *channel) for row in _listed(said)]
         begin, length = (np.array([row[i] for row in rows], np.float64) for i in (0, 1))
         begin, end = _in_values(begin, onset, held.seconds), _in_values(begin + length, onset, held.seconds)
         return made([(a, b - a, row[2]) for a, b, row in zip(begin, end, rows, strict=True)], seconds, "its channel of annotations")

@@ -18,6 +18,7 @@ import numpy as np
 ROWS = {"N": 0, "NFp": 0.5, "Fp": 1, "AFp": 1.5, "AF": 2, "AFF": 2.5, "F": 3, "FFC": 3.5, "FFT": 3.5, "FC": 4, "FT": 4, "FCC": 4.5,
         "FTT": 4.5, "C": 5, "T": 5, "CCP": 5.5, "TTP": 5.5, "CP": 6, "TP": 6, "CPP": 6.5, "TPP": 6.5, "P": 7, "PPO": 7.5, "PO": 8,
         "POO": 8.5, "O": 9, "OI": 9.5, "I": 10}
+TEN_TWENTY = ("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1", "O2")
 OLD = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}  # names of before 1991
 EARS = {"M": (6.0, 98.0), "A": (5.4, 100.0)}  # mastoid and ear lobe: tenth on the ring, angle from Cz; as far below T9 as on one real head
 NEAR = 0.95  # two electrodes of a derivation are neighbours within so many head radii, and it stands between them

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from unveil.data.annotations import made
-from unveil.data.montages import place, places
+from unveil.data.montages import TEN_TWENTY, place, places
 from unveil.data.options import Options
 from unveil.data.records import Records
 from unveil.data.series import Series
@@ -30,7 +30,7 @@ from unveil.randomness import Generator
 CAPS = {  # electrodes by name of the cap; the second and the fourth are those of products, the first of a kit
     "8": ("Fp1", "Fp2", "C3", "C4", "P7", "P8", "O1", "O2"),
     "14": ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4"),
-    "19": ("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1", "O2"),
+    "19": TEN_TWENTY,
     "32": ("Fp1", "AF3", "F7", "F3", "FC1", "FC5", "T7", "C3", "CP1", "CP5", "P7", "P3", "Pz", "PO3", "O1", "Oz", "O2", "PO4", "P4", "P8",
            "CP6", "CP2", "C4", "T8", "FC6", "FC2", "F4", "F8", "AF4", "Fp2", "Fz", "Cz")}
 MASTOIDS = ("M1", "M2")

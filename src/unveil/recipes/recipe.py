@@ -85,7 +85,8 @@ class Recipe:
 
     def chosen(self) -> list[str]:
         """A sentence on each setting that was chosen by data and machine."""
-        return [f"{path} = {getattr(self, path.split('.')[0])[path.split('.')[1]]}: {why}" for path, why in self.reasons.items()]
+        paths = {path: path.split(".") for path in self.reasons}
+        return [f"{path} = {getattr(self, section)[key]}: {self.reasons[path]}" for path, (section, key) in paths.items()]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

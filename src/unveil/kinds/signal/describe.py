@@ -9,15 +9,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unveil.contracts import Batch
-from unveil.data.montages import places
+from unveil.data.montages import TEN_TWENTY, places
 
 BANDS = {"delta": (0.5, 4.0), "theta": (4.0, 8.0), "alpha": (8.0, 13.0), "beta": (13.0, 30.0), "gamma": (30.0, 100.0)}  # Hz, as for EEG
 OCTAVES = 5  # bands where those do not fit: the upper half of all frequencies, the half below it, ... and what is left
 BINS = 10  # of the histogram
 QUANTILES = (0.1, 0.5, 0.9)  # over the channels of a sample
 MOMENTS = ("mean", "deviation", "least", "greatest", "mean difference")
-TEN_TWENTY = ("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1", "O2")
-AROUND = places(TEN_TWENTY)  # in head radii
+AROUND = places(TEN_TWENTY)  # head radii
 NEAR = 0.3  # head radii over which an electrode counts for a place
 SHAPES = ("skewness", "kurtosis", "reversal", "entropy", "crossings", "longest above", "first zero", "first minimum", "centroid")
 
