@@ -31,8 +31,7 @@ TWINS = [(*case, twin) for method, case in HOMES.items() for twin in find("metho
 KNOWN: dict[tuple[str, ...], str] = {
     ("dino", "conv", "image", ""): "0.55 -> 1.00, 0.81 -> 0.91, 0.69 -> 0.89: gain 0.253 is 2.5 standard errors, seeds start too far apart",
     ("biopm", "movement", "signal", ""):
-        "0.91 -> 0.84, 0.92 -> 0.83, 0.93 -> 0.89: with norms that know the data the untaught network says the factor already",
-    ("graph-jepa", "hierarchical", "graph", ""): "0.64 -> 0.75, 0.65 -> 0.69, 0.72 -> 0.70: gain 0.037 is 0.9 standard errors"}
+        "0.91 -> 0.84, 0.92 -> 0.83, 0.93 -> 0.89: with norms that know the data the untaught network says the factor already"}
 
 
 def cell(method: str, encoder: str, kind: str, **training) -> Cell:

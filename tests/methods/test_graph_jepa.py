@@ -1,5 +1,6 @@
 """What Graph-JEPA asks for, against the formula written out."""
 
+import pytest
 import torch
 from torch.nn import functional as F
 
@@ -7,6 +8,7 @@ from hierarchies import random_graphs
 from unveil.encoders.hierarchical import HierarchicalNet
 from unveil.kinds.graph import Graph
 from unveil.methods.graph_jepa import GraphJEPA
+from unveil.testing import Cell, check_learning
 from unveil.training.step import TrainStep
 
 STEP = TrainStep(Graph(levels=2), 0, 3, 10)
@@ -48,3 +50,8 @@ def test_the_aim_does_not_hold_where_a_patch_stands_and_the_answer_does():
     before = method(batch, STEP).loss
     batch.graph.coarser.code = batch.graph.coarser.code.flip(1)
     assert not torch.equal(method(batch, STEP).loss, before)
+
+
+@pytest.mark.xfail(strict=True, reason="0.71 -> 0.73, 0.70 -> 0.66, 0.70 -> 0.68: the whole vector gains 0.08 in as many steps")
+def test_the_published_aim_learns_in_as_many_steps():
+    check_learning(Cell(GraphJEPA, settings=dict(target="hyperbola")))
