@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,9 +12,11 @@ from unveil.data.options import Options
 from unveil.errors import Unusable
 from unveil.kinds.signal import Signal
 from unveil.methods.slip import SLIP
+from unveil.parts.sentences import NEEDED, available, sentences
 from unveil.recipes.fit import ways
 from unveil.recipes.recipe import resolve
-from unveil.testing import Cell
+from unveil.testing import CONTRACT, Cell, check_learning
+from unveil.testing.methods import check_waits
 
 CELL = Cell(SLIP, Signal(window=64, captions="signal"))
 
@@ -131,3 +134,41 @@ def test_the_text_part_comes_back_from_a_saved_run(tmp_path):
     (tmp_path / "run" / "encoder" / "text.safetensors").unlink()
     with pytest.raises(Unusable, match=r"text\.safetensors"):
         api.load(tmp_path / "run")
+
+
+frozen = pytest.mark.skipif(not available(), reason=f"{NEEDED} is not installed")
+
+
+@frozen
+def test_frozen_texts_are_read_by_a_sentence_encoder_and_their_blocks_serve_the_captions_alone():
+    method, batch, features, told = output(texts="frozen")
+    words = CELL.kind.spelled(batch.extras["text"])
+    assert words[0].split()[-1].isalnum() and len(set(words)) > 1
+    known = torch.stack([sentences([text])[0] for text in words]) @ method.text.of_text.weight.detach().T
+    known = known / known.norm(dim=1, keepdim=True)
+    assert torch.allclose(method.text.texts(batch.extras["text"]).detach(), known, atol=1e-5)
+    method.text.zero_grad()
+    told.loss.backward()
+    assert all(x.grad is not None for x in method.text.parameters())
+    alone = output(texts="frozen", caption=0.0)[0]
+    assert not any(x.requires_grad for x in alone.text.reader.parameters()), "nothing asks for them"
+
+
+@frozen
+def test_frozen_texts_keep_the_contract_but_wait_for_their_encoder():
+    made = replace(CELL, settings=dict(texts="frozen"))
+    for check in CONTRACT:
+        if check is not check_waits:
+            check(made)
+
+
+@frozen
+@pytest.mark.slow
+def test_frozen_texts_teach():
+    check_learning(replace(CELL, settings=dict(texts="frozen")))
+
+
+def test_frozen_texts_are_refused_where_their_encoder_is_not_installed(monkeypatch):
+    monkeypatch.setattr("unveil.methods.slip.available", lambda: False)
+    with pytest.raises(ValueError, match="pip install 'unveil\\[text\\]'"):
+        output(texts="frozen")

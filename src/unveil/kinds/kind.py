@@ -117,6 +117,10 @@ class Kind:
         numbers by the value's name. Under :attr:`uses_labels`, where texts name classes, these too, as :data:`unveil.parts.text.CLASS`."""
         return {}
 
+    def spelled(self, text: Tensor) -> list[str]:
+        """Texts ``(B, L)`` of token numbers, such as those of :meth:`prompts`, in words."""
+        raise NotImplementedError(f"{self.name} has no texts")
+
     def statistics(self, batch: Batch) -> Tensor:
         """The field's plain features ``(B, F)`` without a network: the control beside every judgement."""
         raise NotImplementedError

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from unveil.contracts import Batch, Count, Encoder, Fraction, Method, NotNegative, Output, Positive, Step
 from unveil.parts.distributed import gather, global_mean, rank
 from unveil.parts.losses import matched
+from unveil.parts.sentences import NEEDED, available
 from unveil.parts.text import PAD, TextPart
 
 
@@ -21,7 +22,8 @@ class SLIP(Method):
     are never changed, which keeps captions true.
 
     The patch size is drawn at each step from those of the encoder and is the same for the whole batch, so shapes are static. The published
-    transformer is the pretrained Gemma 3 270M, whose last layers are taught; here one of any size is taught whole, from the beginning.
+    transformer is the pretrained Gemma 3 270M, whose last layers are taught; here one of any size is taught whole, from the beginning, or
+    the contrast is with vectors of all-MiniLM-L6-v2, which stays as it is.
 
     Args:
         encoder: what is taught and kept; its patches may have several sizes.
@@ -35,6 +37,8 @@ class SLIP(Method):
         queries: pooled tokens beside the one that is the sample's vector.
         words: numbers that words may have.
         dropout: of cross-attention.
+        texts: what reads a caption for the contrast: blocks that are taught here, or a frozen sentence encoder (``unveil[text]``) and a
+            linear map. The encoder reads each caption once, on the CPU, and a step waits for it.
         pairs: a sample's own caption. As control that of the next sample in the batch, which says nothing of it.
     """
 
@@ -46,13 +50,16 @@ class SLIP(Method):
 
     def __init__(self, encoder: Encoder, *, contrast: NotNegative = 1.0, caption: NotNegative = 1.0, hottest: Positive = 1 / 0.07,
                  width: Count = 640, depth: Count = 12, decoder: Count = 6, heads: Count = 5, queries: Count = 64, words: Count = 256,
-                 dropout: Fraction = 0.1, pairs: Literal["own", "shuffled"] = "own"):
+                 dropout: Fraction = 0.1, texts: Literal["taught", "frozen"] = "taught", pairs: Literal["own", "shuffled"] = "own"):
         if contrast == caption == 0:
             raise ValueError("contrast and caption are both 0: nothing would be taught")
         super().__init__(encoder)
+        if texts == "frozen" and not available():
+            raise ValueError(f"texts is frozen, which needs the packages {NEEDED} and transformers (pip install 'unveil[text]')")
         self.contrast, self.caption, self.pairs = contrast, caption, pairs
         self.text = TextPart(encoder.width, words=words, width=width, depth=depth, decoder=decoder if caption else 0, heads=heads,
-                             queries=queries, dropout=dropout, hottest=hottest, contrasted=contrast > 0)
+                             queries=queries, dropout=dropout, hottest=hottest, contrasted=contrast > 0,
+                             spelled=encoder.kind.spelled if texts == "frozen" else None)
 
     def kept(self) -> dict[str, nn.Module]:
         return super().kept() | {"text": self.text}

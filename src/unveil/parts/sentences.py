@@ -42,6 +42,12 @@ def sentences(texts: Sequence[str]) -> Tensor:
     return F.normalize(pool(network(**read).last_hidden_state, read["attention_mask"].bool()), dim=-1)
 
 
+@lru_cache(maxsize=65536)
+def remembered(text: str) -> Tensor:
+    """The vector ``(384,)`` of one text by :func:`sentences`, read by itself, so that it is the same whatever else is asked for."""
+    return sentences([text])[0]
+
+
 def letters(texts: Sequence[str], width: int = WIDTH) -> Tensor:
     """Unit vectors ``(n, width)`` float32 of texts by their words and pieces of these, each counted at a place and with a sign that are its
     hash (Weinberger et al. 2009, arXiv 0902.2206). They know nothing of what words mean; a text without words is 0."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,8 @@ from unveil.contracts import Features
 from unveil.parts.gated import Cross, Gate, GatedBlock, xavier
 from unveil.parts.positions import rotary
 from unveil.parts.precision import wide
+from unveil.parts.sentences import WIDTH as SENTENCE
+from unveil.parts.sentences import remembered
 
 PAD, START, END = 0, 1, 2
 SPELLED = 3  # stands before a word that is given letter by letter
@@ -104,18 +106,20 @@ class TextPart(nn.Module):
         dropout: of cross-attention, in training.
         hottest: logits of the contrast are at most so many times a cosine; it starts there.
         contrasted: the two projections are taught.
+        spelled: texts ``(B, L)`` of token numbers to words: a text's vector is then made of that of a frozen sentence encoder, and the
+            blocks that read text serve the decoder alone.
     """
 
     def __init__(self, features: int, *, words: int, width: int, depth: int, decoder: int, heads: int, queries: int, dropout: float,
-                 hottest: float, contrasted: bool):
+                 hottest: float, contrasted: bool, spelled: Callable[[Tensor], list[str]] | None = None):
         super().__init__()
-        self.width, self.heads, self.contrasted = width, heads, contrasted
+        self.width, self.heads, self.contrasted, self.spelled = width, heads, contrasted, spelled
         self.pool = Pooler(queries + 1, width, features, heads, dropout)
         self.table = nn.Embedding(words, width)
         self.reader = nn.ModuleList(GatedBlock(width, heads) for _ in range(depth))
         self.decoder = nn.ModuleList(Beside(width, heads, dropout) for _ in range(decoder))
         self.norm = nn.LayerNorm(width) if decoder else None
-        self.of_sample, self.of_text = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
+        self.of_sample, self.of_text = (nn.Linear(a, width, bias=False) for a in (width, SENTENCE if spelled else width))
         self.limit = math.log(hottest)
         self.heat = nn.Parameter(torch.tensor([self.limit]))  # weights in shards have an axis
         xavier(self)
@@ -123,6 +127,8 @@ class TextPart(nn.Module):
         for part in (self.of_sample, self.of_text):
             part.requires_grad_(contrasted)
         self.heat.requires_grad_(contrasted)
+        for part in (self.table, self.reader):
+            part.requires_grad_(spelled is None or decoder > 0)
 
     def units(self) -> list[nn.Module]:
         """See :meth:`unveil.contracts.Encoder.units`."""
@@ -149,7 +155,10 @@ class TextPart(nn.Module):
         return F.normalize(wide(self.of_sample(pooled[:, 0])), dim=-1)
 
     def text_vector(self, states: Tensor, text: Tensor) -> Tensor:
-        """Unit vectors ``(B, width)`` of texts whose end is not among ``states``: of the last word of each."""
+        """Unit vectors ``(B, width)`` of texts whose end is not among ``states``: of the last word of each, or of a frozen encoder's."""
+        if self.spelled:
+            known = torch.stack([remembered(words) for words in self.spelled(text)])
+            return F.normalize(wide(self.of_text(known.to(self.of_text.weight))), dim=-1)
         last = (text[:, 1:] != PAD).sum(1) - 1
         state = states.gather(1, last.clamp_min(0)[:, None, None].expand(-1, 1, states.shape[-1]))[:, 0]
         return F.normalize(wide(self.of_text(state)), dim=-1)

@@ -58,7 +58,9 @@ class Recipe:
         if lacks := find("encoder", self.encoder["name"]).reads - kind.offers:
             raise Unusable(f"the encoder {self.encoder['name']} reads {' and '.join(sorted(lacks))}, which {kind.name} data do not offer: "
                            f"{instead(encoders(kind.offers))}")
-        return build_encoder(self.encoder, spec, self.seed)
+        encoder = build_encoder(self.encoder, spec, self.seed)
+        encoder.kind = kind
+        return encoder
 
     def build_method(self, encoder: Encoder) -> Method:
         """Around ``encoder``, with the method's own weights from the seed.

@@ -17,7 +17,7 @@ from unveil.data.series import Series
 from unveil.errors import Unusable
 from unveil.kinds.kind import Kind, templates
 from unveil.kinds.signal import describe, plain, read
-from unveil.kinds.signal.captions import captioned, prompts, said_of
+from unveil.kinds.signal.captions import TOKENISER, captioned, prompts, said_of
 from unveil.kinds.signal.corrupt import LEVELS, corrupted
 from unveil.kinds.signal.draw import drawing, head, spectrogram
 from unveil.kinds.signal.kernels import Kernels
@@ -199,6 +199,9 @@ class Signal(Kind):
 
     def prompts(self, classes: Sequence[str] = ()) -> dict[str, dict[str, Tensor]]:
         return prompts(classes if self.uses_labels else ()) if self.captions != "none" else {}
+
+    def spelled(self, text: Tensor) -> list[str]:
+        return [TOKENISER.decode(row) for row in text.tolist()]
 
     def statistics(self, batch: Batch) -> Tensor:
         """Moments, shapes and band powers of each channel, see :mod:`.describe`."""
