@@ -1,5 +1,6 @@
 """Movement elements against a plain search, one crossing after the other; what becomes of them in batches and crops."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from unveil.data.records import Records
 from unveil.data.series import of_array
 from unveil.errors import Unusable
 from unveil.kinds.signal import Signal
-from unveil.kinds.signal.movements import APART, SMALL, bands, elements
+from unveil.kinds.signal.movements import APART, MARGIN, SMALL, bands, elements
 from unveil.parts.movement import POINTS, taken_apart
 from unveil.randomness import Generator
 
@@ -166,3 +167,20 @@ def test_what_cannot_be_is_refused():
         Signal(window=200, movements="crossings").open(records(rate=None))
     with pytest.raises(Unusable, match="accelerations"):
         Signal(window=200, movements="crossings", accelerations=(5, 6, 7)).open(records())
+
+
+def test_windows_of_a_long_recording_are_filtered_as_the_whole_and_little_of_it_is_read():
+    x = records(1, length=40 * 60 * 5).load(0)
+    opened = Signal(window=200, movements="crossings").open(Records(["long"], lambda i: of_array(x, rate=RATE)))
+    opened.fetch.held.clear()
+    held, read = opened.fetch.series[0], []
+    opened.fetch.series[0] = replace(held, read=lambda start, stop: (read.append(stop - start), held.read(start, stop))[1])
+    body, gravity = bands(x[:3], RATE)
+    for number in (0, 30, len(opened) - 1):
+        start = int(opened.cut[number, 1])
+        made = opened.batch(torch.tensor([number])).extras
+        np.testing.assert_allclose(made["gravity"][0].numpy(), gravity[:, start:start + 200], atol=1e-5)
+        whole = elements(body[None, :, start:start + 200], None, RATE, None)[0]
+        assert torch.equal(made["elements"][0, :len(whole), POINTS + 1], torch.from_numpy(whole[:, POINTS + 1]))
+        np.testing.assert_allclose(made["elements"][0, :len(whole)].numpy(), whole, atol=1e-3)
+    assert max(read) <= 200 + 2 * MARGIN * RATE

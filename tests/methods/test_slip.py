@@ -141,7 +141,7 @@ frozen = pytest.mark.skipif(not available(), reason=f"{NEEDED} is not installed"
 
 @frozen
 def test_frozen_texts_are_read_by_a_sentence_encoder_and_their_blocks_serve_the_captions_alone():
-    method, batch, features, told = output(texts="frozen")
+    method, batch, _, told = output(texts="frozen")
     words = CELL.kind.spelled(batch.extras["text"])
     assert words[0].split()[-1].isalnum() and len(set(words)) > 1
     known = torch.stack([sentences([text])[0] for text in words]) @ method.text.of_text.weight.detach().T

@@ -139,9 +139,9 @@ class Signal(Kind):
         """What makes a fetch of windows one with movement elements; None where they are not asked for."""
         return None if self.movements == "none" else self._moving
 
-    def _moving(self, fetch, series: list[np.ndarray], start: Tensor, rate: float | None) -> Movements:
-        fetch = Movements(fetch, series, start, window=self.window, rate=rate, form=self.movements, axes=self.accelerations, most=self.most,
-                          g=self.g, each=self.chunks)
+    def _moving(self, fetch, series: Sequence[Series], which: np.ndarray, start: np.ndarray, rate: float | None) -> Movements:
+        fetch = Movements(fetch, series, which, start, window=self.window, rate=rate, form=self.movements, axes=self.accelerations,
+                          most=self.most, g=self.g, each=self.chunks)
         self.chunks = fetch.each
         return fetch
 

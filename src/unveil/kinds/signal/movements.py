@@ -5,14 +5,15 @@ size and sign are kept; its centre, axis and length. Rows go axis by axis. Where
 left out, which are of the last axis.
 
 As published but for this: a stretch is small where its greatest absolute value is; the published greatest value says nothing of a stretch
-below zero. Recordings are filtered whole, in second-order sections, before they are cut into windows. Elements over missing values are
-left out.
+below zero. Recordings are filtered in second-order sections before windows are cut, each window with so much of its recording beside it
+that the filters cannot tell it from the whole. Elements over missing values are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from unveil.contracts import Batch
 from unveil.data.machine import memory_limit, processes
+from unveil.data.series import Series
 from unveil.errors import Unusable
 from unveil.kinds.signal.view import read_at
 from unveil.parts.movement import POINTS, taken_apart
@@ -32,6 +34,7 @@ ORDER = 6
 APART = 0.05  # s: a crossing this near the last one is none
 SMALL = 0.01  # g: neighbouring stretches that stay below are one
 STEP = 8  # batches have a multiple of so many rows, the fewest that hold their fullest window
+MARGIN = 20.0  # s beside a window: the slowest pole of the filters, 0.81 a second, has then forgotten all but 1e-7
 COUNTED = 256  # windows whose elements say how many chunks are as many
 
 
@@ -42,16 +45,22 @@ def bands(x: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         Unusable: where the rate is too low for any band.
     """
-    low, high = BODY[0], min(BODY[1], 0.45 * rate)
-    if high <= 2 * low:
-        raise Unusable(f"movement elements need at least {4 * low / 0.9:.1f} values a second, there are {rate:g}")
     time = np.arange(x.shape[1])
     there = ~np.isnan(x)
     filled = np.stack([np.interp(time, time[ok], axis[ok]) if ok.any() else np.zeros(len(time)) for axis, ok in zip(x, there)])
     found = []
-    for sections in (butter(ORDER, (low, high), "bandpass", fs=rate, output="sos"), butter(ORDER, low, "lowpass", fs=rate, output="sos")):
+    for sections in _filters(rate):
         found.append(sosfiltfilt(sections, filled, padlen=min(6 * len(sections) + 3, x.shape[1] - 1)).astype(np.float32))
     return found[0], found[1]
+
+
+@lru_cache
+def _filters(rate: float) -> list[np.ndarray]:
+    """Sections of the filters of body and gravity."""
+    low, high = BODY[0], min(BODY[1], 0.45 * rate)
+    if high <= 2 * low:
+        raise Unusable(f"movement elements need at least {4 * low / 0.9:.1f} values a second, there are {rate:g}")
+    return [butter(ORDER, (low, high), "bandpass", fs=rate, output="sos"), butter(ORDER, low, "lowpass", fs=rate, output="sos")]
 
 
 def crossings(body: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -129,13 +138,14 @@ def elements(body: np.ndarray, missing: np.ndarray | None, rate: float, each: in
 
 
 class Movements:
-    """A fetch that adds movement elements and gravity to the extras of windows. Elements are made when a window is first asked for, and
-    kept while a quarter of the memory has room.
+    """A fetch that adds movement elements and gravity to the extras of windows. Both are made when a window is first asked for, and kept
+    while a quarter of the memory has room.
 
     Args:
         fetch: of windows.
-        series: recordings ``(C, T)``, end to end what windows are cut from.
-        start: first value of each window in them, int64 ``(n,)``.
+        series: recordings; one shorter than a window is filled up with missing values.
+        which: number of the recording that each window is cut from, int64 ``(n,)``.
+        start: first value of each window in it, int64 ``(n,)``.
         window: length.
         rate: values a second; None where unknown.
         form: elements between zero crossings, or chunks of equal length.
@@ -148,44 +158,53 @@ class Movements:
         Unusable: where there is no such channel, or no rate.
     """
 
-    def __init__(self, fetch: Callable[[Tensor], tuple], series: Sequence[np.ndarray], start: Tensor, *, window: int, rate: float | None,
-                 form: str, axes: tuple[int, ...], most: int, g: float, each: int | None):
-        if not axes or max(axes) >= len(series[0]):
-            raise Unusable(f"kind.accelerations names channel {max(axes, default=0)} from 0, there are {len(series[0])} channels")
+    def __init__(self, fetch: Callable[[Tensor], tuple], series: Sequence[Series], which: np.ndarray, start: np.ndarray, *, window: int,
+                 rate: float | None, form: str, axes: tuple[int, ...], most: int, g: float, each: int | None):
+        if not axes or max(axes) >= len(series[0].channels):
+            raise Unusable(f"kind.accelerations names channel {max(axes, default=0)} from 0, there are {len(series[0].channels)} channels")
         if rate is None:
             raise Unusable("movement elements need to know how many values a second there are: say it, such as --rate 50")
-        found = [bands(x[list(axes)] / g, rate) for x in series]
-        self.body, self.gravity = (torch.from_numpy(np.concatenate(part, 1)) for part in zip(*found))
-        self.fetch, self.start, self.window, self.rate, self.most, self.axes = fetch, start, window, rate, most, axes
+        _filters(rate)
+        self.series, self.which, self.start, self.margin = series, which, start, round(MARGIN * rate)
+        self.fetch, self.window, self.rate, self.most, self.axes, self.g = fetch, window, rate, most, list(axes), g
         self.held, self.room = {}, int(0.25 * memory_limit())
         self.each: int | None = None
         if form == "chunks":
             some = torch.linspace(0, len(start) - 1, COUNTED).long().unique()
-            self.each = each or max(1, round(np.mean([len(x) for x in self._made(some, None)]) / len(axes)))
+            self.each = each or max(1, round(np.mean([len(rows) for rows, _ in self._made(some.tolist(), None)]) / len(axes)))
 
-    def _cut(self, whole: Tensor, ids: Tensor) -> Tensor:
-        return whole[:, self.start[ids][:, None] + torch.arange(self.window)].transpose(0, 1)
+    def _bands(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Body and gravity of a window ``(A, window)``."""
+        series, start = self.series[self.which[number]], int(self.start[number])
+        first, last = max(0, start - self.margin), min(series.length, start + self.window + self.margin)
+        x = series.read(first, last)[self.axes] / self.g
+        x = np.pad(x, ((0, 0), (0, max(0, start + self.window - last))), constant_values=np.nan)
+        body, gravity = (part[:, start - first:start - first + self.window] for part in bands(x, self.rate))
+        return body, gravity
 
-    def _made(self, ids: Tensor, valid: Tensor | None) -> list[np.ndarray]:
-        missing = None if valid is None else ~valid.numpy()
-        return [x[:self.most] for x in elements(self._cut(self.body, ids).numpy(), missing, self.rate, self.each)]
+    def _made(self, numbers: list[int], valid: Tensor | None) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rows of elements and gravity of windows."""
+        body, gravity = zip(*map(self._bands, numbers))
+        rows = elements(np.stack(body), None if valid is None else ~valid.numpy(), self.rate, self.each)
+        return [(x[:self.most].copy(), below.copy()) for x, below in zip(rows, gravity)]
 
     def __call__(self, ids: Tensor) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
         values, valid, *more = self.fetch(ids)
         number = ids.tolist()
         asked = [place for place, i in enumerate(number) if i not in self.held]
-        made = self._made(ids[asked], None if valid is None else valid[asked]) if asked else []
+        made = self._made([number[place] for place in asked], None if valid is None else valid[asked]) if asked else []
         fresh = dict(zip((number[place] for place in asked), made))
-        for i, rows in fresh.items():
-            if self.room > rows.nbytes * processes():
-                self.held[i], self.room = rows, self.room - rows.nbytes * processes()
+        for i, found in fresh.items():
+            size = sum(part.nbytes for part in found) * processes()
+            if self.room > size:
+                self.held[i], self.room = found, self.room - size
         own = [fresh[i] if i in fresh else self.held[i] for i in number]
-        longest = -(-max(map(len, own), default=0) // STEP) * STEP
+        longest = -(-max((len(rows) for rows, _ in own), default=0) // STEP) * STEP
         rows = np.zeros((len(ids), max(longest, STEP), POINTS + 3), np.float32)
         rows[..., POINTS + 1] = -1
-        for place, x in enumerate(own):
+        for place, (x, _) in enumerate(own):
             rows[place, :len(x)] = x
-        extras = {"elements": torch.from_numpy(rows), "gravity": self._cut(self.gravity, ids)}
+        extras = {"elements": torch.from_numpy(rows), "gravity": torch.from_numpy(np.stack([gravity for _, gravity in own]))}
         return values, valid, (more[0] if more else {}) | extras
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from unveil.data.processing import Processing, resampled
 from unveil.data.records import Records, Unreadable
 from unveil.data.samples import Samples, encode_labels
+from unveil.data.series import of_array
 from unveil.errors import Unusable
 from unveil.kinds.signal.read import channels_first, none
 
@@ -44,7 +45,8 @@ def samples(records: Records, window: int, stride: int, rate: float | None, move
         window: values in time.
         stride: between starts of windows.
         rate: values a second that they are brought to; None leaves theirs.
-        moves: makes a fetch, arrays, first values of windows and the rate a fetch with more extras; None leaves it.
+        moves: makes a fetch, arrays, which one each window is of, its first value there, and the rate a fetch with more extras; None
+            leaves it.
 
     Raises:
         Unusable: where there is no window.
@@ -66,10 +68,13 @@ def samples(records: Records, window: int, stride: int, rate: float | None, move
 
     labels, classes = encode_labels(records.labels)
     groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
-    source = np.repeat(pieces.records, [len(each) for each in pieces.starts])
-    rate = rate or records.rate
+    which = np.repeat(np.arange(len(pieces.series)), [len(each) for each in pieces.starts])
+    source, rate = np.array(pieces.records)[which], rate or records.rate
+    if moves:
+        begin = np.cumsum([0, *(x.shape[1] for x in pieces.series)])[which]
+        fetch = moves(fetch, [of_array(x) for x in pieces.series], which, start.numpy() - begin, rate)
     return Samples(
-        moves(fetch, pieces.series, start, rate) if moves else fetch, len(start), shape=(window,), channels=len(flat), axes=("t",),
+        fetch, len(start), shape=(window,), channels=len(flat), axes=("t",),
         spacing=(1.0 / rate if rate else 1.0,), unit="s" if rate else "sample", labels=None if labels is None else labels[source],
         classes=classes, targets=None if records.targets is None else records.targets[source], dense=dense, groups=groups[source],
         group_names=people, test=None if records.test is None else records.test[source], name=lambda i: records.names[source[i]],

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from unveil.data.samples import Samples
+from unveil.data.series import of_array
 from unveil.kinds.kind import templates
 from unveil.randomness import Generator
 
@@ -62,7 +63,7 @@ def movements(count: int, window: int, moving: Callable, generator: Generator) -
     Args:
         count: number of samples.
         window: values of each.
-        moving: fetch, recordings, first values of windows and rate -> fetch with movement elements.
+        moving: fetch, recordings, which one each window is of, its first value there, and rate -> fetch with movement elements.
         generator: of it all.
     """
     keys, most = torch.arange(count), window // 4
@@ -77,6 +78,7 @@ def movements(count: int, window: int, moving: Callable, generator: Generator) -
     body = (form * strong[..., None, :]).sum(-1)
     gravity = torch.nn.functional.normalize(generator.normal(3, 1, keys=keys), dim=1)
     values = gravity + body + 0.03 * generator.normal(3, window, keys=keys)
-    fetch = moving(lambda ids: (values[ids], None), list(values.numpy()), window * keys, RATE)
+    recordings = [of_array(each) for each in values.numpy()]
+    fetch = moving(lambda ids: (values[ids], None), recordings, np.arange(count), np.zeros(count, np.int64), RATE)
     return Samples(fetch, count, shape=(window,), channels=3, axes=("t",), spacing=(1 / RATE,), unit="s", labels=label.numpy(),
                    classes=["a", "b", "c", "d"], groups=np.arange(count) // 4 % 8)

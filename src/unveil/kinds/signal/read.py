@@ -303,7 +303,8 @@ def none(faults: dict[str, str], window: int, longest: int, more: str = "") -> U
 
 
 def samples(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading, mixed: bool, moves: Callable | None) -> Samples:
-    """Samples of all windows; ``moves`` makes a fetch, the series it reads, first values of windows and the rate one with more extras."""
+    """Samples of all windows; ``moves`` makes a fetch, the series it reads, which one each window is of, its first value there, and the
+    rate one with more extras."""
     if not cuts:
         raise none(loaded.faults, reading.window, loaded.longest, "; --kind.short pad fills windows up")
     windows = Windows(cuts, reading, mixed)
@@ -313,8 +314,13 @@ def samples(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading,
     groups, people = encode_labels(records.groups if records.groups is not None else np.arange(len(records)).astype(str))
     rate = reading.how.rate or next((each.rate for each in cuts if each.rate), None)
     rate = None if reading.native else rate
+    fetch = windows
+    if moves:
+        series = [replace(loaded.series[each.record], read=lambda a, b, room=each.room: room.read(a, b).T, length=each.count)
+                  for each in cuts]
+        fetch = moves(windows, series, windows.which, windows.starts, rate)
     return Samples(
-        _moved(windows, moves, rate) if moves else windows, len(source), shape=(reading.window,), channels=windows.channels, axes=("t",),
+        fetch, len(source), shape=(reading.window,), channels=windows.channels, axes=("t",),
         spacing=(1.0 / rate if rate else 1.0,), unit="s" if rate else "sample", labels=labels, classes=classes,
         targets=None if records.targets is None else records.targets[source],
         dense=None if records.dense is None else _dense(cuts, loaded, records, reading), groups=groups[source], group_names=people,
@@ -333,17 +339,6 @@ def _labels(cuts: list[Cut], loaded: Loaded, records: Records, reading: Reading,
         parts.append(Part(series.annotations or Annotations(), each.starts / rate, min(reading.window, each.count) / rate,
                           1 / (series.rate or 1.0)))
     return of_windows(parts)
-
-
-def _moved(windows: Windows, moves: Callable, rate: float | None):
-    """What :func:`samples` says; series shorter than a window are filled up with missing values."""
-    series, starts, offset = [], [], 0
-    for each in windows.cuts:
-        short = max(0, windows.window - each.count)
-        series.append(np.pad(each.room.read(0, each.count).T, ((0, 0), (0, short)), constant_values=np.nan))
-        starts.append(each.starts + offset)
-        offset += each.count + short
-    return moves(windows, series, torch.from_numpy(np.concatenate(starts)), rate)
 
 
 def means(samples: Samples) -> Tensor:
