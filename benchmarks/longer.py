@@ -9,6 +9,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 from rows import write
 
@@ -22,10 +23,10 @@ ROWS = Path("results") / "benchmarks" / "longer.json"
 
 def longer(study: Study, steps: int) -> dict:
     """What came of the arm that the claim is of."""
-    changed = replace(study, settings=study.settings | {"train.steps": steps})
-    row = _run_arm(changed, study.arm, SEED, Path("runs") / "longer" / study.name, lambda row: None, lambda text: print(text, flush=True))
-    row, figure = row | {"arm": study.arm}, study.figure
-    value = lambda features, each: round(next(iter(scores([row], study.arm, figure.task, features, each, figure.metric).values())), 4)
+    changed = replace(study, arms={study.arm: study.arms[study.arm] | {"train.steps": steps}})
+    home, figure = Path("runs") / "longer" / f"{study.name}-{steps}", study.figure
+    row = _run_arm(changed, study.arm, SEED, home, lambda row: None, lambda text: print(text, flush=True))
+    value = lambda features, each: round(mean(scores([row], study.arm, figure.task, features, each, figure.metric).values()), 4)
     found = {figure.budget(each): {name: value(name, each) for name in (figure.taught, figure.untaught)} for each in study.budgets}
     usual = (study.settings | study.arms[study.arm]).get("train.steps")
     return {"study": study.name, "arm": study.arm, "seed": SEED, "steps": steps, "steps_of_study": usual, "metric": figure.metric,

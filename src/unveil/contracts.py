@@ -201,7 +201,7 @@ class Encoder(nn.Module):
         spec: of the data.
         tiny: settings of a network of a few thousand weights, with which conformance is checked.
         settings: name and settings that build another like it; set by whoever built it.
-        kind: reads and views its data; set by whoever built or loaded it.
+        kind: reads and views its data; set by the recipe, and by whoever loaded it.
         beside: what else its method kept, by name; set by whoever taught or loaded it.
     """
 

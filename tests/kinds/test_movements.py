@@ -13,7 +13,7 @@ from unveil.data.records import Records
 from unveil.data.series import of_array
 from unveil.errors import Unusable
 from unveil.kinds.signal import Signal
-from unveil.kinds.signal.movements import APART, MARGIN, SMALL, bands, elements
+from unveil.kinds.signal.movements import APART, SMALL, bands, elements, margin
 from unveil.parts.movement import POINTS, taken_apart
 from unveil.randomness import Generator
 
@@ -183,4 +183,4 @@ def test_windows_of_a_long_recording_are_filtered_as_the_whole_and_little_of_it_
         whole = elements(body[None, :, start:start + 200], None, RATE, None)[0]
         assert torch.equal(made["elements"][0, :len(whole), POINTS + 1], torch.from_numpy(whole[:, POINTS + 1]))
         np.testing.assert_allclose(made["elements"][0, :len(whole)].numpy(), whole, atol=1e-3)
-    assert max(read) <= 200 + 2 * MARGIN * RATE
+    assert max(read) <= 200 + 2 * margin(RATE)

@@ -1,6 +1,5 @@
 """What Graph-JEPA asks for, against the formula written out."""
 
-import pytest
 import torch
 from torch.nn import functional as F
 
@@ -8,7 +7,7 @@ from hierarchies import random_graphs
 from unveil.encoders.hierarchical import HierarchicalNet
 from unveil.kinds.graph import Graph
 from unveil.methods.graph_jepa import GraphJEPA
-from unveil.testing import Cell, check_learning
+from unveil.testing import Cell, learn
 from unveil.training.step import TrainStep
 
 STEP = TrainStep(Graph(levels=2), 0, 3, 10)
@@ -52,6 +51,7 @@ def test_the_aim_does_not_hold_where_a_patch_stands_and_the_answer_does():
     assert not torch.equal(method(batch, STEP).loss, before)
 
 
-@pytest.mark.xfail(strict=True, reason="0.71 -> 0.73, 0.70 -> 0.66, 0.70 -> 0.68: the whole vector gains 0.08 in as many steps")
-def test_the_published_aim_learns_in_as_many_steps():
-    check_learning(Cell(GraphJEPA, settings=dict(target="hyperbola")))
+def test_the_published_aim_teaches_nothing_in_as_many_steps():
+    """0.71 -> 0.73, 0.70 -> 0.66, 0.70 -> 0.68, where the whole vector gains 0.08: what the small recipe's other aim rests on."""
+    learned = learn(Cell(GraphJEPA, settings=dict(target="hyperbola")))
+    assert not learned.gains and learned.clean, str(learned)

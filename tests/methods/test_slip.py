@@ -12,8 +12,9 @@ from unveil.data.options import Options
 from unveil.errors import Unusable
 from unveil.kinds.signal import Signal
 from unveil.methods.slip import SLIP
-from unveil.parts.sentences import NEEDED, available, sentences
+from unveil.parts.sentences import NEEDED, _encoder, available, remembered, sentences
 from unveil.recipes.fit import ways
+from unveil.recipes.kept import load_encoder, save_encoder
 from unveil.recipes.recipe import resolve
 from unveil.testing import CONTRACT, Cell, check_learning
 from unveil.testing.methods import check_waits
@@ -168,7 +169,21 @@ def test_frozen_texts_teach():
     check_learning(replace(CELL, settings=dict(texts="frozen")))
 
 
-def test_frozen_texts_are_refused_where_their_encoder_is_not_installed(monkeypatch):
-    monkeypatch.setattr("unveil.methods.slip.available", lambda: False)
-    with pytest.raises(ValueError, match="pip install 'unveil\\[text\\]'"):
-        output(texts="frozen")
+@frozen
+def test_an_encoder_taught_beside_frozen_texts_needs_their_encoder_for_texts_alone(tmp_path, monkeypatch):
+    made = replace(CELL, settings=dict(texts="frozen"))
+    method = made.build()
+    with made.named() as names:
+        save_encoder(tmp_path, method.encoder, made.recipe(names), {"text": method.text})
+        monkeypatch.setattr("unveil.parts.sentences.find_spec", lambda name: None)
+        remembered.cache_clear(), _encoder.cache_clear()
+        loaded = load_encoder(tmp_path)
+    batch = CELL.batch(size=2)
+    assert loaded.beside["text"].samples(loaded(batch)).shape == (2, 32)
+    with pytest.raises(Unusable, match="pip install 'unveil\\[text\\]'"):
+        loaded.beside["text"].texts(batch.extras["text"])
+
+
+def test_what_frozen_texts_cost_is_planned():
+    settings = {"method.texts": "frozen", "kind.captions": "signal", "train.steps": 10}
+    assert api.plan("slip", kind="signal", scale="small", channels=2, gpus=1, settings=settings)

@@ -22,7 +22,7 @@ from unveil.cli import main
 from unveil.data.split import Fold
 from unveil.errors import Unusable
 from unveil.studies.compare import comparison
-from unveil.studies.study import arm_definition, finished, load_studies, load_study, row_hash, run_study, study_names
+from unveil.studies.study import _recipe, arm_definition, finished, load_studies, load_study, row_hash, run_study, study_names
 from unveil.studies.verdict import verdicts
 from unveil.tasks.result import Result
 from unveil.training.checkpoint import _sound
@@ -250,3 +250,9 @@ def test_a_set_of_its_own_judges_what_another_taught(place):
         taught = next(sentence for sentence in said[::-1] if "teaching on" in sentence)
         found[name] = *told, int(taught.split("teaching on ")[1].split()[0])
     assert found == {"own": (40, 24, 40), "apart": (72, 24, 48)}
+
+
+def test_a_table_of_the_method_holds_for_arms_that_name_their_method():
+    study = load_study("laya")
+    weights = {arm: _recipe(study, arm, 0, "signal").method["weight"] for arm in study.arms}
+    assert weights == dict.fromkeys(study.arms, 0.2) | {"no SIGReg": 0.0}

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from unveil.contracts import Batch, Count, Encoder, Fraction, Method, NotNegative, Output, Positive, Step
 from unveil.parts.distributed import gather, global_mean, rank
 from unveil.parts.losses import matched
-from unveil.parts.sentences import NEEDED, available
 from unveil.parts.text import PAD, TextPart
 
 
@@ -38,7 +37,7 @@ class SLIP(Method):
         words: numbers that words may have.
         dropout: of cross-attention.
         texts: what reads a caption for the contrast: blocks that are taught here, or a frozen sentence encoder (``unveil[text]``) and a
-            linear map. The encoder reads each caption once, on the CPU, and a step waits for it.
+            linear map. The encoder reads on the CPU and remembers 65,536 captions; a step waits for it.
         pairs: a sample's own caption. As control that of the next sample in the batch, which says nothing of it.
     """
 
@@ -54,12 +53,13 @@ class SLIP(Method):
         if contrast == caption == 0:
             raise ValueError("contrast and caption are both 0: nothing would be taught")
         super().__init__(encoder)
-        if texts == "frozen" and not available():
-            raise ValueError(f"texts is frozen, which needs the packages {NEEDED} and transformers (pip install 'unveil[text]')")
+        kind = getattr(encoder, "kind", None)
+        if texts == "frozen" and kind is None:
+            raise ValueError("texts is frozen, and the encoder has no kind that spells its captions")
         self.contrast, self.caption, self.pairs = contrast, caption, pairs
         self.text = TextPart(encoder.width, words=words, width=width, depth=depth, decoder=decoder if caption else 0, heads=heads,
                              queries=queries, dropout=dropout, hottest=hottest, contrasted=contrast > 0,
-                             spelled=encoder.kind.spelled if texts == "frozen" else None)
+                             spelled=kind.spelled if texts == "frozen" else None)
 
     def kept(self) -> dict[str, nn.Module]:
         return super().kept() | {"text": self.text}

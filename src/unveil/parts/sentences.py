@@ -39,7 +39,8 @@ def sentences(texts: Sequence[str]) -> Tensor:
     """
     tokens, network = _encoder()
     read = tokens(list(texts), padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
-    return F.normalize(pool(network(**read).last_hidden_state, read["attention_mask"].bool()), dim=-1)
+    with torch.autocast("cpu", enabled=False):  # or vectors would be those of the precision in which they were first asked for
+        return F.normalize(pool(network(**read).last_hidden_state, read["attention_mask"].bool()), dim=-1)
 
 
 @lru_cache(maxsize=65536)

@@ -107,7 +107,7 @@ class TextPart(nn.Module):
         hottest: logits of the contrast are at most so many times a cosine; it starts there.
         contrasted: the two projections are taught.
         spelled: texts ``(B, L)`` of token numbers to words: a text's vector is then made of that of a frozen sentence encoder, and the
-            blocks that read text serve the decoder alone.
+            blocks that read text serve the decoder alone; without one there are none.
     """
 
     def __init__(self, features: int, *, words: int, width: int, depth: int, decoder: int, heads: int, queries: int, dropout: float,
@@ -116,7 +116,7 @@ class TextPart(nn.Module):
         self.width, self.heads, self.contrasted, self.spelled = width, heads, contrasted, spelled
         self.pool = Pooler(queries + 1, width, features, heads, dropout)
         self.table = nn.Embedding(words, width)
-        self.reader = nn.ModuleList(GatedBlock(width, heads) for _ in range(depth))
+        self.reader = nn.ModuleList(GatedBlock(width, heads) for _ in range(depth if decoder or not spelled else 0))
         self.decoder = nn.ModuleList(Beside(width, heads, dropout) for _ in range(decoder))
         self.norm = nn.LayerNorm(width) if decoder else None
         self.of_sample, self.of_text = (nn.Linear(a, width, bias=False) for a in (width, SENTENCE if spelled else width))
@@ -127,8 +127,7 @@ class TextPart(nn.Module):
         for part in (self.of_sample, self.of_text):
             part.requires_grad_(contrasted)
         self.heat.requires_grad_(contrasted)
-        for part in (self.table, self.reader):
-            part.requires_grad_(spelled is None or decoder > 0)
+        self.table.requires_grad_(decoder > 0 or not spelled)
 
     def units(self) -> list[nn.Module]:
         """See :meth:`unveil.contracts.Encoder.units`."""
@@ -154,10 +153,10 @@ class TextPart(nn.Module):
         """Unit vectors ``(B, width)`` of samples."""
         return F.normalize(wide(self.of_sample(pooled[:, 0])), dim=-1)
 
-    def text_vector(self, states: Tensor, text: Tensor) -> Tensor:
+    def text_vector(self, states: Tensor | None, text: Tensor) -> Tensor:
         """Unit vectors ``(B, width)`` of texts whose end is not among ``states``: of the last word of each, or of a frozen encoder's."""
         if self.spelled:
-            known = torch.stack([remembered(words) for words in self.spelled(text)])
+            known = text.new_empty(len(text), SENTENCE) if text.is_meta else torch.stack([remembered(of) for of in self.spelled(text)])
             return F.normalize(wide(self.of_text(known.to(self.of_text.weight))), dim=-1)
         last = (text[:, 1:] != PAD).sum(1) - 1
         state = states.gather(1, last.clamp_min(0)[:, None, None].expand(-1, 1, states.shape[-1]))[:, 0]
@@ -188,4 +187,4 @@ class TextPart(nn.Module):
 
     def texts(self, text: Tensor) -> Tensor:
         """Unit vectors of texts ``(B, L)``."""
-        return self.text_vector(self.read(text[:, :-1]), text)
+        return self.text_vector(None if self.spelled else self.read(text[:, :-1]), text)

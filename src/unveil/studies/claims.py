@@ -190,21 +190,27 @@ def methods_table(results: Path, parity: Path) -> list[str]:
 
 
 def _status(method: str, kind: str, runs: list[tuple[Study, list[dict]]], planted: list[dict]) -> str:
-    """Of a method on a kind: what the study of all methods says, else that in which it was taught longest, else the planted set."""
-    found = []
+    """Of a method on a kind: what the study of all methods says, else every study in which it stands, else the planted set."""
+    found = {}
     for study, rows in runs:
         arm = method if method in study.arms else study.arm
         mine = [row for row in rows if row["arm"] == arm]
         if mine and SETS[study.data].kind == kind and (study.settings | study.arms[arm])["method"] == method:
-            found.append((study.name == f"methods-{kind}", np.mean([row["cpu_seconds"] for row in mine]), study, arm, mine))
+            found[study.name] = _said(study, arm, mine)
     if found:
-        *_, study, arm, rows = max(found, key=lambda each: each[:2])
-        figure, at = study.figure, budget(study)
-        unit, value = facts(rows, figure)[0], taught(rows, arm, at, figure)[0]
-        said = f"{value:+.2f}" if unit == "share" else f"{value:+.{decimals(figure, study.smallest)}f} {unit}"
-        return f"{verdict(rows, arm, at, figure)} ({said})"
-    cell = next((row for row in planted if (row["case"][0], *row["case"][2:]) == (method, kind, "")), None)
+        return found.get(f"methods-{kind}") or "; ".join(
+            said if name == method else f"`{name}`: {said}" for name, said in found.items())
+    encoder = ways(kind, method)[0][0]
+    cell = next((row for row in planted if row["case"] == [method, encoder, kind, ""]), None)
     return "implemented" if cell is None else f"planted: {'learns' if cell['gains'] and cell['clean'] else 'not reproduced'}"
+
+
+def _said(study: Study, arm: str, rows: list[dict]) -> str:
+    """Whether an arm beats what nothing was taught, and by how much."""
+    figure, at = study.figure, budget(study)
+    unit, value = facts(rows, figure)[0], taught(rows, arm, at, figure)[0]
+    gained = f"{value:+.2f}" if unit == "share" else f"{value:+.{decimals(figure, study.smallest)}f} {unit}"
+    return f"{verdict(rows, arm, at, figure)} ({gained}{'' if figure.untaught == ACCURACY.untaught else f' over {figure.untaught}'})"
 
 
 def write_docs(root: Path) -> None:

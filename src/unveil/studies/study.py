@@ -157,6 +157,10 @@ def _merged(held: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _study(file, name: str, held: dict[str, Any]) -> Study:
+    given = held.get("settings", {})
+    if isinstance(of_method := given.get("method"), dict):  # an arm that names its method would drop the table
+        held["settings"] = {key: value for key, value in given.items() if key != "method"} | {f"method.{key}": value
+                                                                                              for key, value in of_method.items()}
     held["folds"] = _folds(file, held.get("folds", [None]))
     held["budgets"] = tuple(held.get("budgets", [1, 5, 20, None]))
     held |= {"tasks": tuple(held.get("tasks", ())), "controls": tuple(map(tuple, held.get("controls", ())))}

@@ -6,7 +6,7 @@ left out, which are of the last axis.
 
 As published but for this: a stretch is small where its greatest absolute value is; the published greatest value says nothing of a stretch
 below zero. Recordings are filtered in second-order sections before windows are cut, each window with so much of its recording beside it
-that the filters cannot tell it from the whole. Elements over missing values are left out.
+that the filters cannot tell it from the whole, gaps longer than that aside. Elements over missing values are left out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ORDER = 6
 APART = 0.05  # s: a crossing this near the last one is none
 SMALL = 0.01  # g: neighbouring stretches that stay below are one
 STEP = 8  # batches have a multiple of so many rows, the fewest that hold their fullest window
-MARGIN = 20.0  # s beside a window: the slowest pole of the filters, 0.81 a second, has then forgotten all but 1e-7
+FORGOTTEN = 16.0  # beside a window lies so much of its recording that the slowest pole of the filters falls to exp(-16)
 COUNTED = 256  # windows whose elements say how many chunks are as many
 
 
@@ -61,6 +61,12 @@ def _filters(rate: float) -> list[np.ndarray]:
     if high <= 2 * low:
         raise Unusable(f"movement elements need at least {4 * low / 0.9:.1f} values a second, there are {rate:g}")
     return [butter(ORDER, (low, high), "bandpass", fs=rate, output="sos"), butter(ORDER, low, "lowpass", fs=rate, output="sos")]
+
+
+def margin(rate: float) -> int:
+    """Values beside a window that are filtered with it: 21 s of them at 40 values a second, more at fewer."""
+    slowest = max(np.abs(np.roots(section[3:])).max() for sections in _filters(rate) for section in sections)
+    return int(np.ceil(FORGOTTEN / -np.log(slowest)))
 
 
 def crossings(body: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -164,8 +170,7 @@ class Movements:
             raise Unusable(f"kind.accelerations names channel {max(axes, default=0)} from 0, there are {len(series[0].channels)} channels")
         if rate is None:
             raise Unusable("movement elements need to know how many values a second there are: say it, such as --rate 50")
-        _filters(rate)
-        self.series, self.which, self.start, self.margin = series, which, start, round(MARGIN * rate)
+        self.series, self.which, self.start, self.margin = series, which, start, margin(rate)
         self.fetch, self.window, self.rate, self.most, self.axes, self.g = fetch, window, rate, most, list(axes), g
         self.held, self.room = {}, int(0.25 * memory_limit())
         self.each: int | None = None
