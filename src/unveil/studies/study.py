@@ -157,13 +157,11 @@ def _merged(held: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _study(file, name: str, held: dict[str, Any]) -> Study:
-    given = held.get("settings", {})
-    if isinstance(of_method := given.get("method"), dict):  # an arm that names its method would drop the table
-        held["settings"] = {key: value for key, value in given.items() if key != "method"} | {f"method.{key}": value
-                                                                                              for key, value in of_method.items()}
+    if isinstance(table := held.get("settings", {}).get("method"), dict):  # an arm that names its method would drop it
+        held["settings"] = {k: v for k, v in held["settings"].items() if k != "method"} | {f"method.{k}": v for k, v in table.items()}
     held["folds"] = _folds(file, held.get("folds", [None]))
-    held["budgets"] = tuple(held.get("budgets", [1, 5, 20, None]))
-    held |= {"tasks": tuple(held.get("tasks", ())), "controls": tuple(map(tuple, held.get("controls", ())))}
+    held |= {"budgets": tuple(held.get("budgets", [1, 5, 20, None])), "tasks": tuple(held.get("tasks", ())),
+             "controls": tuple(map(tuple, held.get("controls", ())))}
     try:
         study = Study(name=name, **held)
     except TypeError as why:
@@ -289,8 +287,8 @@ def _course(folder: Path) -> dict[str, Any]:
 def row_hash(row: dict[str, Any]) -> str:
     """Of all in a row that is the same when it is made again, by a run that was killed on its way too: not of time, date and machine, nor
     of what the monitor saw, which begins anew after a kill."""
-    folds = [{name: fold[name] for name in ("split", "steps", "encoder", "loss", "scores")} for fold in row["folds"]]
-    return definition({"definition": row["definition"], "folds": folds})
+    kept = ("split", "steps", "encoder", "loss", "scores")
+    return definition({"definition": row["definition"], "folds": [{name: fold[name] for name in kept} for fold in row["folds"]]})
 
 
 def _data(study: Study, arm: str, say: Callable[[str], None]) -> tuple[Kind, Samples]:
